@@ -1,0 +1,1 @@
+"""The commands of `lunas`, a module a subject. `api/cli.py` puts them together."""

@@ -1,0 +1,1 @@
+"""Pages that a customer sees behind a signed link; server-rendered, without a script."""

@@ -1,0 +1,37 @@
+"""What the ledger has to tell an invoice's workflow, and where it notes that it was told."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from lunas.ledger.database import Ledger
+from lunas.ledger.facts import facts
+from lunas.ledger.invoices import opening_state
+from lunas.ledger.outbox import told
+from lunas.receivables.invoice import Facts, InvoiceState
+
+
+class LedgerNews:
+    """The ledger as whoever nudges workflows needs it; each call is a transaction of its own."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def facts_of(self, number: str) -> Facts:
+        """The facts as they are now; raises NotFound."""
+        async with self._ledger.read() as session:
+            return await facts(session, number)
+
+    async def state_of(self, number: str) -> InvoiceState:
+        """The state that a workflow would start from; raises NotFound."""
+        async with self._ledger.read() as session:
+            return await opening_state(session, number)
+
+    async def mark(self, number: str, version: int) -> None:
+        """The workflow has been told the facts of this version."""
+        async with self._ledger.write() as session:
+            await told(session, number, version)
+
+    def now(self) -> datetime:
+        """The wall clock."""
+        return datetime.now(UTC)
