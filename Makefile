@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup demo test lint format bench storm lock clean
+.PHONY: help setup demo test lint format bench storm faults lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ bench: $(INSTALLED)  ## measure: invoices a second, mails a second, what an invo
 
 storm: $(INSTALLED)  ## payments against reminders while everything is being killed: nothing twice, nothing after payment
 	$(BIN)/python -m tests.storm
+
+faults: $(INSTALLED)  ## the fault list, a short storm and the demo's story, on real parts; wants a quiet machine
+	$(BIN)/pytest -o addopts=--import-mode=importlib tests/e2e/test_faults.py tests/e2e/test_storm.py tests/e2e/test_demo.py
 
 # The locks name no index, so that anybody's own is used; `runtime` is what an image gets, `embedded` adds `lunas up`.
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -383,8 +383,9 @@ class TestImport:
         )
         for _ in range(2):
             assert said("import", str(file))[0] == 0
-        state = api.of("FJ-1").state
-        assert (state.facts.balance.lines, state.facts.balance.outstanding) == (150_000_000, 40_000_000)
+        _, out, _ = said("status", "FJ-1")
+        assert "Billed   IDR 1,500,000" in out and "Open     IDR 400,000" in out
+        assert api.of("FJ-1").view.outstanding_minor == 40_000_000
 
     def test_rows_that_cannot_be_taken_are_exit_code_3(self, api: FakeTemporal, said: Said, tmp_path: Path) -> None:
         file = tmp_path / "a.csv"

@@ -259,7 +259,7 @@ async def test_a_deadline_is_the_databases_not_the_senders(still_ready: Ledger, 
 
 
 async def test_a_sender_that_wakes_up_late_does_not_decide_for_the_workflow(still_ready: Ledger, hands: Hands) -> None:
-    """Told *unknown*, the workflow has decided; the late yes settles the notice, and writes nothing into the journal."""
+    """Told *unknown*, the workflow has decided; the late yes settles the notice and writes nothing into the journal."""
     mine = await claimed(still_ready, order(said=progress(1)))
     await committed(still_ready, mine)
     hands.move(seconds=5)

@@ -8,7 +8,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -186,13 +186,10 @@ async def world(
         for post in made.posts:
             await made.start(post)
         await _until_ready(made)
-        guard = asyncio.create_task(made.look_after())
-        try:
+        async with asyncio.TaskGroup() as group:  # nothing goes on once nobody looks after it
+            guard = group.create_task(made.look_after())
             yield made
-        finally:
             guard.cancel()
-            with suppress(asyncio.CancelledError):
-                await guard
 
 
 async def _quiet_client(address: str) -> Client:
