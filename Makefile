@@ -27,6 +27,7 @@ demo: $(INSTALLED)  ## the whole of Lunas on this machine: Temporal and its UI, 
 
 test: lint  ## all checks and all tests; what CI runs
 	$(BIN)/pytest
+	$(MAKE) --no-print-directory faults
 
 lint: $(INSTALLED)  ## style, formatting, types, and who may import whom
 	$(BIN)/ruff check
@@ -44,8 +45,9 @@ bench: $(INSTALLED)  ## measure: invoices a second, mails a second, what an invo
 storm: $(INSTALLED)  ## payments against reminders while everything is being killed: nothing twice, nothing after payment
 	$(BIN)/python -m tests.storm
 
-faults: $(INSTALLED)  ## the fault list, a short storm and the demo's story, on real parts; wants a quiet machine
-	$(BIN)/pytest -o addopts=--import-mode=importlib tests/e2e/test_faults.py tests/e2e/test_storm.py tests/e2e/test_demo.py
+# One after another: they kill processes by the clock, and want the machine for themselves.
+faults: $(INSTALLED)  ## the fault list, a short storm and the demo's story, on real parts
+	$(BIN)/pytest -o addopts=--import-mode=importlib --durations=10 tests/e2e/test_faults.py tests/e2e/test_storm.py tests/e2e/test_demo.py
 
 # The locks name no index, so that anybody's own is used; `runtime` is what an image gets, `embedded` adds `lunas up`.
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

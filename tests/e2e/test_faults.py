@@ -95,7 +95,9 @@ class Town:
     async def relay(self, *moods: Mood) -> Child:
         """A relay that treats the first messages to the first mailbox so, and is good from then on."""
         script = {self.first: [str(mood) for mood in moods]}
-        options = SinkOptions(self.smtp_port, str(self.folder), str(self.folder / "nobody"), 0, False, script)
+        options = SinkOptions(
+            self.smtp_port, str(self.folder), str(self.folder / "nobody"), 0, stormy=False, script=script
+        )
         child = await self.spawn("sink", asdict(options))
         await self.until(lambda: listens(self.smtp_port))
         return child
@@ -496,6 +498,7 @@ async def test_signals_that_mean_nothing_change_nothing(town: Town) -> None:
     handle = town.client.get_workflow_handle(m.workflow_id(town.number))
     await handle.signal(m.FACTS_CHANGED, {"facts": "garbage"})
     await handle.signal(m.FACTS_CHANGED, args=[])
+    await handle.signal(m.FACTS_CHANGED, args=[{"facts": {"version": 9}}, "and more"])
     await handle.signal("fact_changed", {"paid": True})
     await town.let_days_pass(1)
     await town.until_notice(NoticeState.SENT)

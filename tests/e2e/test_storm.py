@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -15,9 +16,11 @@ from tests.storm.storm import storm
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SEED = 20_261_122
-SHORT = Scale(invoices=20, rungs=3, seconds=8.0, fault_every=1.0, mails_a_fault=2, workers=2, attempt=5.0)
-#: The naive design needs no fault to dun somebody who has paid; being killed makes it do so twice.
-CONTROL = Scale(invoices=20, rungs=3, seconds=8.0, fault_every=0.7, mails_a_fault=2, workers=2, attempt=3.0)
+SHORT = Scale(
+    invoices=16, rungs=3, seconds=6.0, fault_every=0.8, mails_a_fault=2, workers=2, apis=1,
+    attempt=4.0, sluggish=1.0, slack_days=2,
+)  # fmt: skip
+CONTROL = replace(SHORT, rungs=2, seconds=4.0, sluggish=1.5, slack_days=0)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -37,4 +40,4 @@ async def test_nothing_is_said_twice_or_after_a_payment(nursery: Nursery, databa
 async def test_the_storm_bites_a_naive_design(nursery: Nursery) -> None:
     result = await storm(SEED, CONTROL, nursery, postgresql=False, naive=True)
     result.print()
-    assert result.after > 0, "it dunned nobody who had paid: the storm proves nothing"
+    assert result.twice + result.after > 0, "the naive design came off unharmed: the storm proves nothing"

@@ -44,6 +44,11 @@ def test_a_share_is_the_exact_one_rounded_half_to_even(amount: Money, rate: int)
     assert amount.share(rate).minor == round(Fraction(amount.minor * rate, 100_000))
 
 
+@pytest.mark.parametrize(("minor", "share"), [(25, 0), (75, 2), (125, 2), (-25, 0), (-75, -2), (26, 1), (24, 0)])
+def test_half_a_unit_goes_to_the_even_one(minor: int, share: int) -> None:
+    assert Money(minor, Currency.IDR).share(2000).minor == share
+
+
 @given(amounts, amounts)
 def test_currencies_never_mix(one: Money, other: Money) -> None:
     if one.currency is other.currency:

@@ -9,9 +9,20 @@ import pytest
 
 from lunas.receivables import events as on
 from lunas.receivables.invoice import CLOSED, OPEN, HoldKind, InvoiceState, Placement, Stage
-from lunas.receivables.lifecycle import GROUPS, IGNORED, REFUSED, REQUESTS, TABLE, NotAllowed, Rule, allows, decide
+from lunas.receivables.lifecycle import (
+    GROUPS,
+    IGNORED,
+    REFUSED,
+    REQUESTS,
+    TABLE,
+    Decision,
+    NotAllowed,
+    Rule,
+    allows,
+    decide,
+)
 from lunas.receivables.words import event_name, request_words, stage_words, state_words
-from tests.receivables.samples import at_stage, days_late, held, invoice, paid
+from tests.receivables.samples import DUE_ON, at_stage, days_late, held, invoice, paid
 
 LATER = days_late(40)
 
@@ -105,6 +116,13 @@ def test_a_payment_lifts_every_hold(kind: HoldKind) -> None:
     state = invoice(hold=held(kind))
     decision = decide(state.but(facts=paid(state.facts)), on.PaidInFull(), LATER)
     assert (decision.state.stage, decision.state.hold) == (Stage.PAID, None)
+
+
+@pytest.mark.parametrize("kind", HoldKind)
+def test_a_rung_that_falls_due_on_hold_is_a_straggler(kind: HoldKind) -> None:
+    state = invoice(hold=held(kind), final_demand_on=DUE_ON)
+    for event in (on.FollowUpFellDue(state.policy.ladder.after(0), 1), on.PlacementFellDue()):
+        assert decide(state, event, LATER) == Decision(state, (), None)
 
 
 @pytest.mark.parametrize("stage", sorted(CLOSED))

@@ -41,7 +41,7 @@ async def _storms(asked: argparse.Namespace, seed: int, nursery: Nursery) -> boo
             result = await storm(seed, scale, nursery, postgresql=database == "postgresql", keep=asked.keep)
             good &= _held(result, scale)
     if not asked.no_control:
-        scale = Scale(invoices=40, rungs=3, seconds=_CONTROL, fault_every=asked.fault_every)
+        scale = Scale(invoices=40, rungs=3, seconds=_CONTROL, fault_every=asked.fault_every, sluggish=1.5)
         result = await storm(seed, scale, nursery, postgresql=databases[0] == "postgresql", naive=True)
         good &= _broke(result)
     return good

@@ -33,6 +33,11 @@ class Mail:
     dot_at: float
     speaks_of: frozenset[str]
 
+    @property
+    def is_answer(self) -> bool:
+        """The same as of `Said`, by the message's id: the ledger may not know of it."""
+        return self.message_id.startswith(tuple(f"<{kind}" for kind in ANSWERS))
+
 
 @dataclass(frozen=True, slots=True)
 class Said:

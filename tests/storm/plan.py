@@ -15,8 +15,6 @@ from lunas.receivables.policy import WEEKDAYS, Policy, parse_policy
 
 #: Days from the due date of the rungs of a storm's ladder; a smaller storm climbs only the first of them.
 RUNG_DAYS = (0, 1, 3, 5, 8)
-#: Virtual days that the last rung may wait for a Sunday, a holiday or the contact budget.
-_SLACK_DAYS = 4
 _DOMAIN = "storm.example"
 
 
@@ -46,7 +44,8 @@ class Scale:
     `seconds` is how long it takes on a machine that is quick enough, `fault_every` how many seconds lie between two
     faults on average. On a slower one both stretch: a fault that finds nothing under way proves nothing, so there is
     none before so many mails have been begun since the last. After `attempt` seconds a worker that was killed is
-    missed.
+    missed. A slow relay keeps a sender waiting for up to `sluggish` seconds. The last rung may wait for `slack_days`
+    virtual days: for a Sunday, a holiday or the contact budget.
     """
 
     invoices: int
@@ -55,6 +54,8 @@ class Scale:
     fault_every: float
     mails_a_fault: int = 3
     attempt: float = 10.0
+    sluggish: float = 0.5
+    slack_days: int = 4
     workers: int = 3
     apis: int = 2
     stormy: bool = True
@@ -62,7 +63,7 @@ class Scale:
     @property
     def days(self) -> int:
         """Virtual days that every invoice lives."""
-        return 3 + RUNG_DAYS[self.rungs - 1] + _SLACK_DAYS
+        return 3 + RUNG_DAYS[self.rungs - 1] + self.slack_days
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,9 +63,7 @@ class Outcome:
     def print(self) -> None:
         """The table."""
         kills = ", ".join(f"{count} × {kind}" for kind, count in sorted(self.happened.items())) or "none"
-        others = sum(self.deaths.values()) - sum(
-            self.happened[kind] for kind in (FaultKind.KILL_WORKER, FaultKind.KILL_API, FaultKind.KILL_SINK)
-        )
+        deaths = ", ".join(f"{count} × {role}" for role, count in self.deaths.items()) or "none"
         middle, slow = self.acknowledged_in
         answers = ", ".join(f"{count} × {status}" for status, count in sorted(self.answers.items()))
         rows = (
@@ -83,7 +81,7 @@ class Outcome:
             ("requests to the API / answered", f"{self.deliveries} / {answers}"),
             ("acknowledgement p50 / p95", f"{middle * 1000:.0f} / {slow * 1000:.0f} ms"),
             ("faults", kills),
-            ("processes that ended by themselves", max(others, 0)),
+            ("processes that ended by themselves", deaths),
             ("duration", f"{self.seconds:.0f} s"),
         )
         print(f"\n{self.title}")
@@ -145,6 +143,6 @@ def strength_of(scale: Scale) -> Strength:
         return Strength(messages=140, cancelled=10, kills=12)
     return Strength(
         messages=int(scale.invoices * scale.rungs * 0.35),
-        cancelled=max(1, scale.invoices // 10),
+        cancelled=scale.invoices // 30,
         kills=max(1, int(scale.seconds / scale.fault_every * 0.2)) if scale.fault_every else 0,
     )

@@ -90,7 +90,9 @@ _STORMY_MAIL: dict[MailMood, int] = {
 
 @dataclass(frozen=True, slots=True)
 class SinkOptions:
-    """`notify` is a datagram socket that hears of every RCPT; a sink that is not `stormy` is only slow.
+    """`notify` is a datagram socket that hears of every RCPT.
+
+    A sink that is not `stormy` is only slow: up to `sluggish` seconds before it takes a message.
 
     A `script` says what becomes of the first messages to an address, and there is no other mood then.
     """
@@ -100,6 +102,7 @@ class SinkOptions:
     notify: str
     seed: int
     stormy: bool
+    sluggish: float = 0.5
     script: dict[str, list[str]] | None = None
 
 
@@ -148,6 +151,10 @@ class Sink:
         self._mails += 1
         moods = _STORMY_MAIL if self._options.stormy else {}
         return _choose(Random(f"{self._options.seed}/mail/{self._mails}"), moods, MailMood.GOOD)
+
+    @property
+    def sluggish(self) -> float:
+        return self._options.sluggish
 
     @property
     def _moods(self) -> dict[Mood, int]:
@@ -252,7 +259,7 @@ class _Session:
 
     async def _data(self) -> None:
         if self._mood is Mood.SLOW_DATA:
-            await asyncio.sleep(self._random.uniform(0.02, 0.5))
+            await asyncio.sleep(self._random.uniform(0.02, self._sink.sluggish))
         await self._say("354 go on")
         message = (await self._read(b"\r\n.\r\n"))[:-3]
         await self._dot(message, time.monotonic())

@@ -44,7 +44,8 @@ async def storm(
         driver = Driver(plan, parts)
         await driver.issue()
         await driver.run()
-        at_rest = await _come_to_rest(parts)
+        await parts.clear_up()
+        at_rest = naive or await _come_to_rest(parts)
         running, broken = await _workflows(parts)
         await parts.silence()
         found = await read_ledger(parts.ledger)
@@ -74,8 +75,7 @@ async def storm(
 
 
 async def _come_to_rest(parts: World) -> bool:
-    """Fair weather: everything is up, the relay is good, and what was begun is finished."""
-    await parts.clear_up()
+    """In fair weather what was begun is finished; False where it is not."""
     end = time.monotonic() + _CALM
     quiet = 0
     while quiet < 3:

@@ -42,7 +42,7 @@ def nothing_after_the_acknowledgement(evidence: Evidence) -> Iterator[Violation]
     known = evidence.by_message()
     for mail in evidence.mails:
         said = known.get(mail.message_id)
-        if said is not None and said.is_answer:
+        if mail.is_answer if said is None else said.is_answer:
             continue
         for number in mail.speaks_of:
             settled = evidence.settled_at.get(number)

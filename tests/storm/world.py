@@ -39,11 +39,17 @@ class Post:
     options: dict[str, Any]
     child: Child | None = None
     wanted: bool = True
+    was_killed: bool = False  # by us
+
+    def kill(self) -> bool:
+        """SIGKILL; False where it was not alive."""
+        self.was_killed = self.child is not None and self.child.send(signal.SIGKILL)
+        return self.was_killed
 
 
 @dataclass
 class World:
-    """Everything that is up, and what happened to it."""
+    """Everything that is up, and what happened to it: faults of ours, and deaths that were nobody's doing."""
 
     folder: Path
     client: Client
@@ -74,8 +80,9 @@ class World:
             await asyncio.sleep(0.05)
             for post in self.posts:
                 if post.wanted and (post.child is None or not post.child.alive):
-                    if post.child is not None:
+                    if not post.was_killed:
                         self.deaths[post.role] += 1
+                    post.was_killed = False
                     await asyncio.sleep(_RESTART_AFTER)
                     await self.start(post)
 
@@ -83,8 +90,7 @@ class World:
         """Fair weather: the relay is replaced by a good one, and our own connections are new."""
         await self.ledger.close()
         self.sink.options["stormy"] = False
-        if self.sink.child is not None:
-            await self.sink.child.kill()
+        self.sink.kill()
 
     async def silence(self) -> None:
         """End every process that could still change anything, so that the evidence stands still."""
@@ -112,7 +118,7 @@ class World:
                     self._busy.discard(fault.kind)
 
     async def _kill(self, post: Post, fault: Fault) -> None:
-        if post.child is not None and post.child.send(signal.SIGKILL):
+        if post.kill():
             self.happened[fault.kind] += 1
 
     async def _freeze(self, post: Post, fault: Fault) -> None:
@@ -164,7 +170,7 @@ async def world(
         notices.bind(notify)
         smtp_port = free_port()
         (folder / "mail").mkdir()
-        sink = SinkOptions(smtp_port, str(folder / "mail"), notify, seed, scale.stormy)
+        sink = SinkOptions(smtp_port, str(folder / "mail"), notify, seed, scale.stormy, scale.sluggish)
         shared = {"database_url": url, "temporal": temporal.address, "smtp_port": smtp_port}
         of_worker = {"naive": naive, "attempt": scale.attempt}
         async with ledger.write() as session:
