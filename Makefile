@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup demo test lint format bench storm faults lock clean
+.PHONY: help setup demo test lint format bench storm payments faults lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ bench: $(INSTALLED)  ## measure: invoices a second, mails a second, what an invo
 
 storm: $(INSTALLED)  ## payments against reminders while everything is being killed: nothing twice, nothing after payment
 	$(BIN)/python -m tests.storm
+
+payments: $(INSTALLED)  ## 2,000 payments by webhook while the API is being killed: every one booked once
+	$(BIN)/python -m tests.storm.payments
 
 # One after another: they kill processes by the clock, and want the machine for themselves.
 faults: $(INSTALLED)  ## the fault list, a short storm and the demo's story, on real parts

@@ -16,12 +16,14 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Protocol
 
+from activities.agency_letters import AgencyLetters
 from activities.mail import Attachment
+from lunas.briefs import InvoiceBrief, Recipient
 from lunas.company import Company
-from lunas.ledger.briefs import InvoiceBrief, Recipient
-from templates.wording import amount, long_date, readable
+from templates.wording import readable
 
 
 class AgencyError(Exception):
@@ -127,10 +129,14 @@ class Mailer(Protocol):
 
 
 class MailedAgency:
-    """An agency that takes placements by mail: a CSV file with one row, and the statement of account."""
+    """An agency that takes placements by mail: a CSV file with one row, and the statement of account.
 
-    def __init__(self, papers: AgencyPapers, company: Company, mailer: Mailer) -> None:
+    Files below `override` replace shipped templates of the same name.
+    """
+
+    def __init__(self, papers: AgencyPapers, company: Company, mailer: Mailer, override: Path | None = None) -> None:
         self._papers = papers
+        self._letters = AgencyLetters(company, override)
         self._company = company
         self._mailer = mailer
 
@@ -148,20 +154,17 @@ class MailedAgency:
             raise PackageError("the statement of account is not a PDF document: make it anew")
         number = readable(package.invoice.number, 64)
         file_name = re.sub(r"[^A-Za-z0-9._-]+", "-", number)
+        words = self._letters.placement(
+            agency=self._papers.name,
+            number=number,
+            customer_code=package.to.customer_code,
+            day=package.placed_on,
+            balance=package.invoice.balance,
+            contract=self._papers.contract,
+            reference=key,
+        )
         letter = self._letter(
-            f"Penyerahan penagihan / Placement: {number}",
-            [
-                (
-                    f"Bersama ini kami serahkan penagihan faktur {number}, sisa tagihan "
-                    f"{amount(package.invoice.balance, 'id')}, per {long_date(package.placed_on, 'id')}."
-                ),
-                "Rincian ada pada lampiran. Mohon konfirmasi penerimaan, dan hentikan penagihan begitu kami minta.",
-                (
-                    f"We hand over invoice {number} for collection, balance {amount(package.invoice.balance, 'en')}, "
-                    f"as of {long_date(package.placed_on, 'en')}. Please confirm, and stop as soon as we ask you to."
-                ),
-            ],
-            key,
+            words,
             Attachment(f"placement-{file_name}.csv", placement_csv(package, self._company, key), "text/csv"),
             Attachment(f"statement-{file_name}.pdf", package.statement, "application/pdf"),
         )
@@ -171,36 +174,25 @@ class MailedAgency:
     async def recall(self, recall: Recall, key: str) -> None:
         """Mail the recall. Raises AgencyNotReady where nobody can be told."""
         self._require("email")
-        number = readable(recall.number, 64)
-        theirs = f" ({readable(recall.agency_reference, 80)})" if recall.agency_reference else ""
-        day, reason = recall.recalled_on, readable(recall.reason) or "-"
-        letter = self._letter(
-            f"Penarikan kembali / Recall: {number}",
-            [
-                (
-                    f"Kami menarik kembali faktur {number}{theirs}, pelanggan {readable(recall.customer_code, 64)}, "
-                    f"per {long_date(day, 'id')}. Mohon hentikan segala penagihan sekarang juga dan konfirmasi."
-                ),
-                (
-                    f"We take back invoice {number}{theirs} as of {long_date(day, 'en')}. "
-                    "Please stop all collection at once and confirm."
-                ),
-                f"Alasan / Reason: {reason}",
-            ],
-            key,
+        words = self._letters.recall(
+            agency=self._papers.name,
+            number=recall.number,
+            customer_code=recall.customer_code,
+            day=recall.recalled_on,
+            agency_reference=recall.agency_reference or "",
+            reason=recall.reason,
+            contract=self._papers.contract,
+            reference=key,
         )
-        await self._mailer.send(letter, key)
+        await self._mailer.send(self._letter(words), key)
 
     def _require(self, *papers: str) -> None:
         missing = [f"LUNAS_AGENCY_{each.upper()}" for each in papers if not getattr(self._papers, each).strip()]
         if missing:
             raise AgencyNotReady(missing)
 
-    def _letter(self, subject: str, paragraphs: Iterable[str], key: str, *attachments: Attachment) -> Letter:
-        papers = f"Kontrak / Contract: {readable(self._papers.contract, 80)}\nRef: {readable(key)}"
-        signature = f"{readable(self._company.name)}\n{readable(self._company.email)}, {readable(self._company.phone)}"
-        text = "\n\n".join([*paragraphs, papers, signature]) + "\n"
-        return Letter(self._papers.email, readable(self._papers.name), subject, text, attachments)
+    def _letter(self, words: tuple[str, str], *attachments: Attachment) -> Letter:
+        return Letter(self._papers.email, readable(self._papers.name), *words, attachments)
 
 
 def placement_csv(package: PlacementPackage, company: Company, key: str) -> bytes:

@@ -12,14 +12,18 @@ from temporalio import activity
 
 from activities.agencies import Agency, AgencyNotReady, PackageError, PlacementPackage, Recall
 from activities.clock import business_now
-from activities.documents import statement_pdf
 from lunas.company import Company
 from lunas.ledger.database import Ledger
 from lunas.ledger.errors import Refused
+from lunas.ledger.kinds import NoticeState
+from lunas.ledger.notices import notices_of
 from lunas.ledger.placements import place, placements_of, recall
 from lunas.ledger.progress import record_progress, settle
 from lunas.ledger.statements import account_of
+from lunas.receivables.actions import NoticeKind
+from lunas.receivables.calendar import zone
 from lunas.receivables.orders import Order, Report, Verdict
+from templates.typeset import statement_pdf
 
 
 class AgencyActivities:
@@ -44,6 +48,11 @@ class AgencyActivities:
         await settle(self._ledger, order.invoice)
         async with self._ledger.read() as session:
             account = await account_of(session, order.invoice, today)
+            demanded = [
+                notice.business_at.astimezone(zone(account.time_zone)).date()
+                for notice in await notices_of(session, order.invoice)
+                if notice.kind is NoticeKind.FINAL_DEMAND and notice.state is NoticeState.SENT
+            ]
         statement = await asyncio.to_thread(
             statement_pdf, [account.invoice], account.to, self._company, as_of=today, history=account.history
         )
@@ -55,6 +64,7 @@ class AgencyActivities:
             placed_on=today,
             approved_by=order.subject,
             statement=statement,
+            final_demand_on=max(demanded, default=None),
         )
         key = f"placement/{order.invoice}/{placed.placement_id}"
         try:

@@ -1,12 +1,15 @@
 """Contact lookup: another way to reach a customer, from the register and the customer's own website.
 
-What is found is written down with its evidence, for a person to approve. Nothing about a debt goes there before.
+What is found is written down with its evidence, for a person to approve. Nothing about a debt goes there before, and
+nothing at all to a landline or a profile, which are for people to call and to look at.
 """
 
 from __future__ import annotations
 
 from typing import Protocol
 
+import phonenumbers
+from phonenumbers import PhoneNumberType
 from temporalio import activity
 
 from activities.contact_pages import Candidate, Kind, research
@@ -15,15 +18,20 @@ from activities.websites import WebsiteFetcher
 from lunas.ledger.customers import customer_by_code
 from lunas.ledger.database import Ledger
 from lunas.ledger.findings import NewFinding, propose
+from lunas.ledger.kinds import FindingKind
 from lunas.ledger.progress import record_progress
 from lunas.ledger.views import invoice_view
-from lunas.receivables.ladder import Channel
 from lunas.receivables.orders import Order, Report, Verdict
 
 #: Fewer points than this, of a hundred, and a person's time is better spent elsewhere.
 LEAST_CONFIDENCE = 20
 
-_CHANNELS = {Kind.EMAIL: Channel.EMAIL, Kind.MOBILE: Channel.SMS, Kind.WHATSAPP: Channel.SMS}
+_FINDINGS = {
+    Kind.EMAIL: FindingKind.EMAIL,
+    Kind.MOBILE: FindingKind.SMS,
+    Kind.PHONE: FindingKind.PHONE,
+    Kind.PROFILE: FindingKind.PROFILE,
+}
 
 
 class Search(Protocol):
@@ -74,7 +82,7 @@ class ContactLookup:
             found = await self._search(website)
         except WebsiteError as error:
             return [], f"the website could not be read: {type(error).__name__}"
-        usable = [one for one in found if one.kind in _CHANNELS and one.confidence >= LEAST_CONFIDENCE]
+        usable = [one for one in found if one.confidence >= LEAST_CONFIDENCE]
         return usable, f"{len(found)} found, {len(usable)} of use"
 
 
@@ -84,4 +92,13 @@ def _finding(candidate: Candidate) -> NewFinding:
         "reasons": list(candidate.reasons),
         "pages": [{"url": proof.url, "snippet": proof.snippet} for proof in candidate.evidence],
     }
-    return NewFinding(_CHANNELS[candidate.kind], candidate.value, evidence)
+    return NewFinding(_use_of(candidate), candidate.value, evidence)
+
+
+def _use_of(candidate: Candidate) -> FindingKind:
+    """What a person may do with it. A WhatsApp number may be a landline, which takes no text messages."""
+    if candidate.kind is not Kind.WHATSAPP:
+        return _FINDINGS[candidate.kind]
+    sort = phonenumbers.number_type(phonenumbers.parse(candidate.value))
+    mobile = sort in (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
+    return FindingKind.SMS if mobile else FindingKind.PHONE

@@ -26,6 +26,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.clock import business_now
+from lunas.briefs import NoticeBrief
 from lunas.ledger.answers import (
     AlreadySent,
     Answer,
@@ -40,7 +41,6 @@ from lunas.ledger.answers import (
     Wait,
 )
 from lunas.ledger.answers import Refused as CommitRefused
-from lunas.ledger.briefs import NoticeBrief
 from lunas.ledger.claims import claim
 from lunas.ledger.database import Ledger, WriteSession
 from lunas.ledger.errors import LedgerError, StaleNotice

@@ -9,14 +9,15 @@ from types import TracebackType
 from typing import Self
 
 from activities.delivery import MARGIN, Accepted, Refused, Silent, Unreachable
-from activities.documents import invoice_pdf, pdf_name
 from activities.mail import Attachment, MailError, build_mail, mail_address
 from activities.smtp import PreparedMail, Relay, RelayRefused, RelaySilent, RelayUnreachable, ReleaseTooLate
 from activities.texts import Texts
+from lunas.briefs import NoticeBrief
 from lunas.company import Company
-from lunas.ledger.briefs import NoticeBrief
 from lunas.links import Links, Purpose, unsubscribe_subject
+from lunas.providers.qris import qr_png
 from lunas.receivables.ladder import Channel
+from templates.typeset import invoice_pdf, pdf_name
 
 _NO_SUCH_MAILBOX = frozenset({550, 551, 553})
 
@@ -52,13 +53,18 @@ class EmailCarrier:
         return _PreparedNotice(prepared)
 
     async def _message(self, brief: NoticeBrief) -> bytes:
-        pay = self._links.url(Purpose.PAY, brief.lead.number, brief.today)
+        pay = self._links.url(Purpose.PAY, brief.pay_subject, brief.today)
         subject = unsubscribe_subject(brief.to.customer_code, Channel.EMAIL, brief.to.address)
         leave = self._links.url(Purpose.UNSUBSCRIBE, subject, brief.today)
         attachments = []
         if brief.first_mail:
             document = await asyncio.to_thread(invoice_pdf, brief.lead, brief.to, self._company)
             attachments.append(Attachment(pdf_name(brief.lead.number), document))
+        # A file, and no picture in the text: payers open it in the app that they pay with.
+        codes = [way.qr for way in brief.ways if way.qr]
+        for place, code in enumerate(codes, start=1):
+            name = "QRIS.png" if len(codes) == 1 else f"QRIS-{place}.png"
+            attachments.append(Attachment(name, qr_png(code), "image/png"))
         return build_mail(
             self._texts.mail(brief, pay, leave),
             to_address=brief.to.address,

@@ -34,7 +34,7 @@ class RelayMailer:
             to_name=letter.to_name,
             sender=self._company,
             message_id=f"<letter.{sha256(key.encode()).hexdigest()[:24]}@{domain}>",
-            unsubscribe_url=f"{self._company.public_url}/docs",
+            unsubscribe_url=None,
             attachments=letter.attachments,
             date=datetime.now(UTC),
         )

@@ -45,6 +45,8 @@ HEADERS = (
     "MIME-Version",
     "Content-Type",
 )
+#: Those that say how to leave: a letter to a business partner has none, for it is no mailing.
+LEAVING = ("List-Unsubscribe", "List-Unsubscribe-Post")
 
 _ENCODED_WORD = re.compile(r"=\?")
 _PLAIN = re.compile(r"[ -~]+")
@@ -91,11 +93,13 @@ def build_mail(
     to_name: str,
     sender: Company,
     message_id: str,
-    unsubscribe_url: str,
+    unsubscribe_url: str | None,
     attachments: Sequence[Attachment] = (),
     date: datetime,
 ) -> bytes:
     """One mail to one recipient, ready for DATA: CRLF line ends, ASCII only. Same arguments, same bytes.
+
+    `unsubscribe_url` is None for a mail that is not of the kind that one leaves.
 
     Raises MailError where an argument cannot stand in a mail, or the result is not what was meant.
     """
@@ -103,7 +107,7 @@ def build_mail(
     identity = _MESSAGE_ID.fullmatch(message_id.strip())
     if identity is None:
         raise MailError(f"{message_id!r} is not a message id: write <unique@domain>")
-    if not _LINK.fullmatch(unsubscribe_url):
+    if unsubscribe_url is not None and not _LINK.fullmatch(unsubscribe_url):
         raise MailError("the unsubscribe link is not an http or https URL of visible ASCII characters")
     if date.tzinfo is None:
         raise MailError(f"{date.isoformat()} has no time zone: pass an aware datetime")
@@ -121,8 +125,13 @@ def build_mail(
         "1.0",
         content_type,
     )
-    head = "".join(f"{name}: {value}\r\n" for name, value in zip(HEADERS, values, strict=True)).encode("ascii")
-    _verify(head, recipient)
+    meant = [
+        (name, value)
+        for name, value in zip(HEADERS, values, strict=True)
+        if unsubscribe_url is not None or name not in LEAVING
+    ]
+    head = "".join(f"{name}: {value}\r\n" for name, value in meant).encode("ascii")
+    _verify(head, recipient, tuple(name for name, _ in meant))
     return head + b"\r\n" + body
 
 
@@ -195,10 +204,10 @@ def _file_part(attachment: Attachment) -> bytes:
     return head.encode() + lines
 
 
-def _verify(head: bytes, recipient: str) -> None:
-    """Read the head back as a mail program would: exactly our headers, and exactly one recipient."""
+def _verify(head: bytes, recipient: str, headers: tuple[str, ...]) -> None:
+    """Read the head back as a mail program would: exactly these headers, and exactly one recipient."""
     parsed: Message = BytesHeaderParser(policy=compat32).parsebytes(head + b"\r\n")
-    if parsed.defects or tuple(parsed.keys()) != HEADERS:
+    if parsed.defects or tuple(parsed.keys()) != headers:
         raise MailError("the mail would not have the headers that were meant: it is not sent")
     if [address for _, address in getaddresses([parsed["To"]])] != [recipient]:
         raise MailError("the mail would not have exactly one recipient: it is not sent")

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TypedDict, get_args, get_origin, get_type_hints, is_typeddict
 
+from lunas.briefs import BriefError, InvoiceBrief, NoticeBrief, PaymentWay
 from lunas.company import Company
-from lunas.ledger.briefs import InvoiceBrief, NoticeBrief
+from lunas.ledger.offers import BANK_TRANSFER
 from lunas.receivables.ladder import Tone
+from templates.creditor import CompanyFields, company_fields
 from templates.grammar import Shape
 from templates.wording import (
     Section,
@@ -17,24 +19,8 @@ from templates.wording import (
     filled,
     long_date,
     readable,
-    readable_lines,
     short_date,
 )
-
-
-class BriefError(ValueError):
-    """A brief lacks what its message has to say, or asks for a language that there is not."""
-
-
-class CompanyFields(TypedDict):
-    """The creditor."""
-
-    name: str
-    initial: str
-    address: str
-    email: str
-    phone: str
-    tax_id: str  # a phrase, or empty
 
 
 class AccountFields(TypedDict):
@@ -43,6 +29,15 @@ class AccountFields(TypedDict):
     bank: str
     number: str
     holder: str  # a phrase
+
+
+class WayFields(TypedDict):
+    """One line of a way to pay that was made ready for the invoice."""
+
+    heading: str  # what way it is; empty but on its first line
+    label: str
+    value: str
+    url: str  # where the value leads, or empty
 
 
 class InvoiceFields(TypedDict):
@@ -56,6 +51,13 @@ class InvoiceFields(TypedDict):
     part_paid: str  # "sisa dari Rp 2.000.000", or empty
     settled: bool
     purchase_order: str  # a phrase, or empty
+
+
+class InstalmentFields(TypedDict):
+    """One instalment of a plan."""
+
+    amount: str
+    pay_by: str
 
 
 class Fields(TypedDict):
@@ -84,6 +86,11 @@ class Fields(TypedDict):
     pay_by: str  # empty where the kind has none, as are the two after it
     pay_by_short: str
     paid: str
+    promised: str  # a part that is promised, and what it leaves; both empty where all is promised
+    rest: str
+    instalments: list[InstalmentFields]  # where what is promised is a plan: all of them
+    offered: bool  # ways to pay were made ready
+    ways_short: str  # as many of them as the message has room for, on one line
     pay_url: str
 
 
@@ -92,6 +99,8 @@ class MailFields(Fields):
 
     invoices: list[InvoiceFields]
     accounts: list[AccountFields]
+    ways: list[WayFields]
+    transfer: bool  # one of the ways is a transfer to our accounts
     offers: list[str]
     paragraphs: list[str]
     words: Section
@@ -99,6 +108,7 @@ class MailFields(Fields):
     preview: str
     label: str
     greeting: str
+    questions: str
     amount_label: str
     amount: str
     deadline: str  # empty where the wording has none
@@ -108,12 +118,14 @@ class MailFields(Fields):
 
 #: The fields that a kind cannot do without.
 _NEEDS = {"final_demand": "pay_by", "promise_confirmed": "pay_by", "receipt": "paid"}
-_LEGAL_FORMS = frozenset({"PT", "CV", "UD", "FA", "PD", "KOPERASI", "YAYASAN"})
 _LINK = re.compile(r"https?://[!-~]+")
 
 
-def fields_of(brief: NoticeBrief, company: Company, words: Section, pay_url: str) -> Fields:
-    """The fields of wording. Raises BriefError where the brief lacks what its kind has to say."""
+def fields_of(brief: NoticeBrief, company: Company, words: Section, pay_url: str, most_ways: int = 0) -> Fields:
+    """The fields of wording, with room for `most_ways` of `short_ways`.
+
+    Raises BriefError where the brief lacks what its kind has to say.
+    """
     missing = _NEEDS.get(brief.kind)
     if missing is not None and getattr(brief, missing) is None:
         raise BriefError(f"a {brief.kind} notice has to say {missing}: the brief has none")
@@ -145,6 +157,11 @@ def fields_of(brief: NoticeBrief, company: Company, words: Section, pay_url: str
         "pay_by": "" if brief.pay_by is None else long_date(brief.pay_by, language),
         "pay_by_short": "" if brief.pay_by is None else short_date(brief.pay_by, language),
         "paid": "" if brief.paid is None else amount(brief.paid, language),
+        "promised": amount(brief.promised[0].amount, language) if brief.promised else "",
+        "rest": amount(brief.balance - brief.promised[0].amount, language) if brief.promised else "",
+        "instalments": _instalments(brief),
+        "offered": bool(brief.ways),
+        "ways_short": "; ".join(short_ways(brief, words)[:most_ways]),
         "pay_url": link(pay_url),
     }
 
@@ -170,13 +187,20 @@ def mail_fields(
 ) -> MailFields:
     """The fields of the layout, around the `wording` that was rendered from `fields`."""
     subject, deadline = readable(wording.subject), readable(wording.deadline)
-    label = words["received"] if fields["receipt"] else words["amount_many" if fields["many"] else "amount"]
-    headline = fields["paid"] if fields["receipt"] else fields["total"]
+    label = words["amount_many" if fields["many"] else "amount"]
+    headline = fields["total"]
+    if fields["receipt"]:
+        label, headline = words["received"], fields["paid"]
+    elif fields["promised"]:
+        label, headline = words["promised"], fields["promised"]
+    transfer = any(way.method == BANK_TRANSFER for way in brief.ways)
     ending = words["settled"] if fields["settled"] else deadline or f"{words['due']} {fields['due_on']}"
     return {
         **fields,
         "invoices": [_invoice(each, brief, words) for each in brief.invoices],
-        "accounts": [] if fields["settled"] else _accounts(company, words),
+        "accounts": [] if fields["settled"] or transfer else _accounts(company, words),
+        "ways": [line for way in brief.ways for line in _way(way, company, words, brief.to.language)],
+        "transfer": transfer,
         "offers": [] if fields["receipt"] else _offers(brief, words),
         "paragraphs": [" ".join(each.split()) for each in re.split(r"\n\s*\n", wording.message) if each.strip()],
         "words": words,
@@ -184,25 +208,12 @@ def mail_fields(
         "preview": f"{headline} · {ending}",
         "label": readable(wording.label),
         "greeting": _greeting(brief, words),
+        "questions": words["questions_receipt" if fields["receipt"] else "questions"],
         "amount_label": filled(label, count=fields["count"]),
         "amount": headline,
         "deadline": deadline,
         "button": readable(wording.button),
         "unsubscribe_url": link(unsubscribe_url),
-    }
-
-
-def company_fields(company: Company, words: Section) -> CompanyFields:
-    """The creditor, each field on one line."""
-    name = readable(company.name)
-    known = [word for word in name.split() if word.rstrip(".").upper() not in _LEGAL_FORMS]
-    return {
-        "name": name,
-        "initial": (known or [name])[0][:1].upper(),
-        "address": ", ".join(line.rstrip(",") for line in readable_lines(company.postal_address)),
-        "email": readable(company.email),
-        "phone": readable(company.phone),
-        "tax_id": filled(words["tax_id"], number=readable(company.tax_id)) if company.tax_id else "",
     }
 
 
@@ -233,6 +244,15 @@ def shape_of(fields: type, words: frozenset[str]) -> Shape:
 
 def _keys(record: type) -> frozenset[str]:
     return frozenset(get_type_hints(record))
+
+
+def _instalments(brief: NoticeBrief) -> list[InstalmentFields]:
+    language = brief.to.language
+    if len(brief.promised) < 2:
+        return []
+    return [
+        {"amount": amount(one.amount, language), "pay_by": long_date(one.pay_by, language)} for one in brief.promised
+    ]
 
 
 def _lateness(invoice: InvoiceBrief, today: date, words: Section) -> str:
@@ -273,6 +293,33 @@ def _accounts(company: Company, words: Section) -> list[AccountFields]:
             "holder": filled(words["holder"], holder=readable(account.holder)),
         }
         for account in company.accounts
+    ]
+
+
+def short_ways(brief: NoticeBrief, words: Section) -> list[str]:
+    """What a text message can say of the ways to pay, a phrase each; sum and number stand in its text already."""
+    language = brief.to.language
+    known = {amount(brief.balance, language), readable(brief.lead.number, 60)}
+    return [
+        f"{readable(label, 40)} {readable(value, 120)}{until}"
+        for way in brief.ways
+        for until in [f" ({words['way_until']} {short_date(way.until, language)})" if way.until else ""]
+        for label, value in way.instructions
+        if readable(value, 60) not in known
+    ]
+
+
+def _way(way: PaymentWay, company: Company, words: Section, language: str) -> list[WayFields]:
+    """The lines of one way to pay. The customer's own page is left out: the button leads there."""
+    lines = [(label, readable(value), "") for label, value in way.instructions]
+    if way.url and not way.url.startswith(f"{company.public_url}/"):
+        lines.append((words["way_link"], way.url, link(way.url)))
+    if way.until:
+        lines.append((words["way_until"].capitalize(), long_date(way.until, language), ""))
+    name = words.get(f"way_{way.method}") or readable(way.method.replace("_", " ").capitalize(), 40)
+    return [
+        {"heading": "" if index else name, "label": readable(label, 60), "value": value, "url": url}
+        for index, (label, value, url) in enumerate(lines)
     ]
 
 

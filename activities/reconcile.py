@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+import structlog
 from temporalio import activity
+from temporalio.service import RPCError
 
+from lunas.intake import CaughtUp
 from lunas.ledger.database import Ledger
+from lunas.ledger.endpoints import endpoints_waiting
 from lunas.ledger.notices import expire
+from lunas.ledger.offers import invoices_to_follow
 from lunas.ledger.outbox import undelivered
 from lunas.ledger.upkeep import count_open, open_numbers
 from lunas.receivables.orders import Reconciled
+
+log = structlog.get_logger(__name__)
 
 #: A nudge that its writer has not delivered by now was left behind by a crash or an outage.
 LATE_AFTER = timedelta(seconds=20)
@@ -20,7 +27,11 @@ SENDERS_SPEAK_WITHIN = timedelta(minutes=2)
 
 
 class ReconcileActivities:
-    """`nudge` tells one workflow the news and says what came of it; `count_running` asks Temporal for a number."""
+    """`nudge` tells one workflow the news and says what came of it; `count_running` asks Temporal for a number.
+
+    `wake` wakes the workflow that delivers to an endpoint of an API client; `catch_up` books what payment providers
+    delivered and a crash or an outage left unbooked; `follow` has an invoice's ways to pay follow its balance.
+    """
 
     def __init__(
         self,
@@ -28,43 +39,107 @@ class ReconcileActivities:
         nudge: Callable[[str], Awaitable[str]],
         count_running: Callable[[], Awaitable[int]],
         late_after: timedelta = LATE_AFTER,
+        wake: Callable[[int], Awaitable[None]] | None = None,
+        catch_up: Callable[[], Awaitable[CaughtUp]] | None = None,
+        follow: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self._ledger = ledger
         self._nudge = nudge
         self._count_running = count_running
         self._late_after = late_after
+        self._wake = wake
+        self._catch_up = catch_up
+        self._follow = follow
 
     @activity.defn(name="reconcile")
     async def reconcile(self) -> Reconciled:
         """Mend what can be mended; whatever fails is found again by the next turn."""
         async with self._ledger.write() as session:
             unsettled = await expire(session, after=SENDERS_SPEAK_WITHIN)
-        nudged, started = await self._deliver_nudges()
+        turn = _Turn(self._nudge)
+        caught_up = await self._catch_up() if self._catch_up is not None else CaughtUp()
+        for number in caught_up.invoices:
+            await turn.nudge(number)
+        nudged = await self._deliver_nudges(turn)
         async with self._ledger.read() as session:
             ledger_open = await count_open(session)
         running = await self._count_running()
         if running < ledger_open:
-            started += await self._sweep()
-        return Reconciled(nudged, started, unsettled, ledger_open, running)
+            await self._sweep(turn)
+        woken = await self._wake_endpoints()
+        followed = await self._follow_offers()
+        return Reconciled(
+            nudged, turn.started, unsettled, ledger_open, running, len(turn.failed), woken, caught_up.booked, followed
+        )
 
-    async def _deliver_nudges(self) -> tuple[int, int]:
+    async def _follow_offers(self) -> int:
+        """Begin with the invoices whose ways to pay expired, or were left behind by a crash."""
+        if self._follow is None:
+            return 0
+        async with self._ledger.read() as session:
+            numbers = await invoices_to_follow(session)
+        followed = 0
+        for number in numbers:
+            try:
+                await self._follow(number)
+                followed += 1
+            except RPCError as error:  # it concerns this invoice; the next turn tries again
+                log.warning("follow_failed", invoice=number, status=error.status.name)
+            activity.heartbeat()
+        return followed
+
+    async def _wake_endpoints(self) -> int:
+        """Wake whoever delivers to endpoints for which something is due and late."""
+        if self._wake is None:
+            return 0
+        async with self._ledger.read() as session:
+            waiting = await endpoints_waiting(session, older_than=self._late_after)
+        woken = 0
+        for endpoint in waiting:
+            try:
+                await self._wake(endpoint)
+                woken += 1
+            except RPCError as error:  # it concerns this endpoint; the next turn tries again
+                log.warning("wake_failed", endpoint=endpoint, status=error.status.name)
+            activity.heartbeat()
+        return woken
+
+    async def _deliver_nudges(self, turn: _Turn) -> int:
         async with self._ledger.read() as session:
             late = await undelivered(session, older_than=self._late_after)
         numbers = dict.fromkeys(nudge.number for nudge in late)
-        started = 0
         for number in numbers:
-            started += await self._nudge(number) == "started"
-            activity.heartbeat()
-        return len(numbers), started
+            await turn.nudge(number)
+        return len(numbers)
 
-    async def _sweep(self) -> int:
+    async def _sweep(self, turn: _Turn) -> None:
         """Fewer workflows run than invoices are open: nudge every open one; only a missing one is started."""
-        started, after = 0, 0
+        after = 0
         while True:
             async with self._ledger.read() as session:
                 page = await open_numbers(session, after=after)
             if not page:
-                return started
+                return
             for after, number in page:  # noqa: B007 - the last id is where the next page starts
-                started += await self._nudge(number) == "started"
-                activity.heartbeat()
+                await turn.nudge(number)
+
+
+class _Turn:
+    """Nudges of one turn. One invoice that cannot be nudged does not stop the others: it is noted, and they go on."""
+
+    def __init__(self, nudge: Callable[[str], Awaitable[str]]) -> None:
+        self._nudge = nudge
+        self.started = 0
+        self.failed: set[str] = set()
+
+    async def nudge(self, number: str) -> None:
+        if number in self.failed:
+            return
+        try:
+            self.started += await self._nudge(number) == "started"
+        except Exception as error:  # noqa: BLE001 - whatever it is, it concerns this invoice, and the rest must go on
+            self.failed.add(number)
+            # No text of the error: it may quote what the invoice says.
+            status = error.status.name if isinstance(error, RPCError) else None
+            log.warning("nudge_failed", invoice=number, why=type(error).__name__, status=status)
+        activity.heartbeat()

@@ -6,11 +6,21 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 
-from lunas.ledger.briefs import EarlyPayment, InvoiceBrief, Line, NoticeBrief, Recipient
+from lunas.briefs import EarlyPayment, InvoiceBrief, Line, NoticeBrief, PaymentWay, Promised, Recipient
+from lunas.ledger.offers import BANK_TRANSFER
 from lunas.receivables.ladder import Channel, Tone
 from lunas.receivables.money import Currency, Money
 
 TODAY = date(2026, 11, 20)
+WAYS = (
+    PaymentWay(
+        BANK_TRANSFER,
+        (("Bank Mandiri", "123-00-4567890-1, a.n. PT Contoh"), ("BCA", "521-0987654, a.n. PT Contoh")),
+    ),
+    PaymentWay(
+        "virtual_account", (("BNI", "8077 1234 5678 9012"),), "https://pay.example/va/8077", TODAY + timedelta(days=10)
+    ),
+)
 
 
 def rupiah(major: int) -> Money:
@@ -62,5 +72,8 @@ def notices(kind: str, language: str, channel: Channel) -> Iterator[NoticeBrief]
             for ordinal in (1, 4):
                 yield replace(basic, tone=tone, ordinal=ordinal, invoices=(late,))
     others = (lead, replace(plain, number="INV/2026/10/0017", balance=rupiah(0)))
+    parts = [Promised(TODAY + timedelta(days=10 * part), rupiah(2_500_000)) for part in (1, 2, 3)]
+    yield replace(basic, ways=WAYS, promised=tuple(parts[:1]))
+    yield replace(basic, promised=tuple(parts))
     yield replace(basic, invoices=others)
     yield replace(basic, tone=Tone.FIRM, invoices=tuple(replace(each, balance=rupiah(0)) for each in others))

@@ -9,7 +9,7 @@ from activities.delivery import Accepted, Refused, Silent, Unreachable
 from activities.sms_errors import About, SmsRefused, SmsSilent, SmsUnreachable
 from activities.sms_gateways import SmsGateway
 from activities.texts import Texts
-from lunas.ledger.briefs import NoticeBrief
+from lunas.briefs import NoticeBrief
 from lunas.links import Links, Purpose
 from lunas.receivables.ladder import Channel
 
@@ -34,7 +34,7 @@ class SmsCarrier:
         """Write the words."""
         if self._gateway is None:
             raise Refused(0, "no SMS gateway is configured: set LUNAS_SMS_GATEWAY", permanent=True)
-        pay = self._links.url(Purpose.PAY, brief.lead.number, brief.today)
+        pay = self._links.url(Purpose.PAY, brief.pay_subject, brief.today)
         return _PreparedText(self._gateway, brief.to.address, self._texts.sms(brief, pay), brief.message_id)
 
 

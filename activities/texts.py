@@ -8,31 +8,37 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import mrml
-from jinja2 import BaseLoader, Environment, StrictUndefined, select_autoescape
 from jinja2 import Template as JinjaTemplate
-from jinja2.exceptions import TemplateError as JinjaError
-from jinja2.exceptions import TemplateSyntaxError
 
 from activities import gsm7, samples
-from activities.notice_fields import BriefError, Fields, MailFields, Wording, fields_of, mail_fields, shape_of
+from activities.notice_fields import (
+    Fields,
+    MailFields,
+    Wording,
+    fields_of,
+    mail_fields,
+    shape_of,
+    short_ways,
+)
+from activities.rendering import CheckedLoader, environment_for, run, say
+from lunas.briefs import BriefError, NoticeBrief
 from lunas.company import Company
-from lunas.ledger.briefs import NoticeBrief
 from lunas.receivables.ladder import Channel, Do
-from templates import ROOT, grammar
+from templates import ROOT
 from templates.wording import LANGUAGES, Section, TemplateError, load_words, readable
 
 __all__ = ["KINDS", "BriefError", "MailText", "TemplateError", "Texts"]
 
-T = TypeVar("T")
-
 #: What a customer can be written to about.
 KINDS = (*(str(do) for do in Do if do.is_notice), "receipt", "promise_confirmed")
+
+#: A text message names as many ways to pay as fit in so many segments.
+MOST_SEGMENTS = 2
 
 _LAYOUT_HTML, _LAYOUT_TEXT = "email/layout.mjml", "email/layout.txt"
 _LAYOUTS = (_LAYOUT_HTML, _LAYOUT_TEXT)
@@ -62,10 +68,11 @@ class Texts:
         roots = (ROOT,) if override is None else (override, ROOT)
         self._words = {language: load_words(language, roots)["mail"] for language in LANGUAGES}
         phrases = frozenset.intersection(*(frozenset(words) for words in self._words.values()))
-        self._loader = _CheckedLoader(roots, phrases)
+        wording, layout = shape_of(Fields, phrases), shape_of(MailFields, phrases)
+        self._loader = CheckedLoader(roots, lambda name: layout if name in _LAYOUTS else wording)
         # In wording a blank line parts paragraphs, also after a tag; layouts are laid out for whoever edits them.
-        self._wordings = _environment(self._loader, trim=False)
-        self._layouts = _environment(self._loader, trim=True)
+        self._wordings = environment_for(self._loader, trim=False)
+        self._layouts = environment_for(self._loader, trim=True)
         self._digests: dict[tuple[str, Channel, str], str] = {}
 
     def mail(self, brief: NoticeBrief, pay_url: str, unsubscribe_url: str) -> MailText:
@@ -80,8 +87,13 @@ class Texts:
     def sms(self, brief: NoticeBrief, pay_url: str) -> str:
         """The text message that says what `brief` says, on one line and in the characters cheapest to send."""
         language = brief.to.language
-        fields = fields_of(brief, self._company, self._words_of(language), pay_url)
-        return gsm7.plain(self._render(f"sms/{language}/{brief.kind}.txt", fields))
+        words, name = self._words_of(language), f"sms/{language}/{brief.kind}.txt"
+        for count in range(len(short_ways(brief, words)), 0, -1):
+            fields = fields_of(brief, self._company, words, pay_url, count)
+            message = gsm7.plain(self._render(name, fields))
+            if gsm7.segments(message) <= MOST_SEGMENTS:
+                return message
+        return gsm7.plain(self._render(name, fields_of(brief, self._company, words, pay_url)))
 
     def check(
         self,
@@ -129,9 +141,7 @@ class Texts:
                 raise TemplateError(f"{name} has no {block}: add {{% block {block} %}}…{{% endblock %}}")
 
         def said(block: str, otherwise: str = "") -> str:
-            if block not in template.blocks:
-                return otherwise
-            return _run(name, lambda: "".join(template.blocks[block](template.new_context({**fields}))))
+            return say(name, template, block, fields) if block in template.blocks else otherwise
 
         wording = Wording(
             subject=said("subject"),
@@ -154,64 +164,8 @@ class Texts:
 
     def _render(self, name: str, fields: Fields) -> str:
         template = self._template(name)
-        return _run(name, lambda: template.render({**fields}))
+        return run(name, lambda: template.render({**fields}))
 
     def _template(self, name: str) -> JinjaTemplate:
         environment = self._layouts if name in _LAYOUTS else self._wordings
-        return _run(name, lambda: environment.get_template(name))
-
-
-class _CheckedLoader(BaseLoader):
-    """Finds a template below the first root that has it, and lets through only what keeps to the grammar."""
-
-    def __init__(self, roots: Sequence[Path], phrases: frozenset[str]) -> None:
-        self._roots = roots
-        self._wording = shape_of(Fields, phrases)
-        self._layout = shape_of(MailFields, phrases)
-
-    def read(self, name: str) -> str:
-        """The source of a template. Raises TemplateError where there is none, or no readable one."""
-        for root in self._roots:
-            path = root / name
-            if path.is_file():
-                try:
-                    source = path.read_text("utf-8")
-                except UnicodeDecodeError as error:
-                    raise TemplateError(f"{name} is not UTF-8: {error}") from None
-                if len(source) > grammar.LONGEST_SOURCE:
-                    raise TemplateError(f"{name} is longer than {grammar.LONGEST_SOURCE} characters")
-                return source
-        raise TemplateError(f"the template {name} is missing: write it, or take its rung out of the policy")
-
-    def get_source(self, environment: Environment, template: str) -> tuple[str, str | None, Callable[[], bool] | None]:
-        """Jinja's way in; the parsed source is checked here, before anything is compiled from it."""
-        source = self.read(template)
-        shape = self._layout if template in _LAYOUTS else self._wording
-        grammar.check(environment.parse(source, template), template, shape)
-        return source, None, None
-
-
-def _environment(loader: BaseLoader, *, trim: bool) -> Environment:
-    environment = Environment(
-        loader=loader,
-        autoescape=select_autoescape(enabled_extensions=("mjml",)),  # wording is plain text
-        undefined=StrictUndefined,
-        trim_blocks=trim,
-        lstrip_blocks=trim,
-        auto_reload=False,
-        cache_size=-1,
-    )
-    environment.globals.clear()
-    return environment
-
-
-def _run(name: str, step: Callable[[], T]) -> T:
-    """Do one step of rendering; what Jinja or the grammar object to becomes a TemplateError with the file's name."""
-    try:
-        return step()
-    except grammar.GrammarError as error:
-        raise TemplateError(str(error)) from None
-    except TemplateSyntaxError as error:
-        raise TemplateError(f"{name}, line {error.lineno}: {error.message}") from None
-    except (JinjaError, TypeError, RecursionError) as error:
-        raise TemplateError(f"{name}: {error}") from None
+        return run(name, lambda: environment.get_template(name))

@@ -20,9 +20,14 @@ from api.nudges import Nudges
 from api.pages.customer import CustomerPages
 from api.paths import WholeSegments
 from api.services import PolicyShelf, Services
-from api.temporal import Connect, Temporal, connect_from_environment
+from api.temporal import Connect, Temporal, WorkflowTrouble, connect_from_environment
+from api.webhooks.receiving import check_keys
+from api.webhooks.routes import router as webhooks
+from lunas.intake import intake
 from lunas.ledger.database import Ledger
 from lunas.settings import Settings, settings
+from workflows.messages import webhook_id
+from workflows.waking import Waker, wake
 
 
 def app() -> FastAPI:
@@ -41,6 +46,8 @@ def create_app(
     async def lifespan(application: FastAPI) -> AsyncIterator[None]:
         services.policies.file(settings.default_policy)  # a policy that cannot be read stops us now, not on day 58
         yield
+        await services.waker.close()
+        await services.intake.close()
         if closes_ledger:
             await ledger.close()
 
@@ -60,12 +67,14 @@ def create_app(
             Middleware(BodyLimit, limit=settings.body_limit_bytes),
         ],
     )
+    check_keys(settings)
     application.state.services = services
     handlers.register(application)
     for router in routers.EVERY:
         application.include_router(router)
+    application.include_router(webhooks)
     if settings.link_secret.get_secret_value():  # without it the worker does not start, and no mail has a link
-        application.include_router(CustomerPages(ledger, settings.company, settings.links).router())
+        application.include_router(CustomerPages(services).router())
     application.openapi = lambda: openapi.document(application)  # type: ignore[method-assign]
     return application
 
@@ -73,6 +82,12 @@ def create_app(
 def make_services(settings: Settings, ledger: Ledger, temporal: Client | Connect) -> Services:
     """What the routes work with."""
     reached = Temporal(temporal)
+
+    async def wake_endpoint(endpoint: int) -> None:
+        await reached.reach(webhook_id(endpoint), lambda client: wake(client, endpoint))
+
+    waker = Waker(wake_endpoint, (WorkflowTrouble,))
+    ledger.on_announced = waker
     return Services(
         settings=settings,
         ledger=ledger,
@@ -80,6 +95,8 @@ def make_services(settings: Settings, ledger: Ledger, temporal: Client | Connect
         nudges=Nudges(ledger, reached),
         policies=PolicyShelf(settings.default_policy, settings.policy_folder),
         metrics=Metrics(),
+        waker=waker,
+        intake=intake(settings, ledger),
     )
 
 

@@ -15,7 +15,21 @@ import typer
 from pydantic import ValidationError
 from rich.markup import escape
 
-from api.commands import clock, doctor, importing, invoices, plans, processes, requests, up
+from api.commands import (
+    clock,
+    customers,
+    doctor,
+    importing,
+    invoices,
+    links,
+    money,
+    operations,
+    plans,
+    processes,
+    requests,
+    up,
+    webhooks,
+)
 from api.commands.shared import CommandError, NotAllDone, errors, first_complaint
 
 if TYPE_CHECKING:
@@ -33,23 +47,31 @@ app = typer.Typer(
 
 def check_templates(settings: Settings) -> None:
     """Raise ValueError where a template cannot be used. Here, because only a composition root may know activities."""
+    from activities.agency_letters import AgencyLetters
     from activities.texts import Texts
 
     Texts(settings.company, settings.template_folder).check()
+    AgencyLetters(settings.company, settings.template_folder).check()
 
 
 INVOICES = "Invoices"
 REQUESTS = "Requests and decisions"
 PLANS = "Policies and rules"
+OPERATIONS = "Operations"
 PROCESSES = "Processes"
 app.command("import", rich_help_panel=INVOICES)(importing.import_command)
 app.command("issue", rich_help_panel=INVOICES)(invoices.issue_command)
-app.command("pay", rich_help_panel=INVOICES)(invoices.pay_command)
+app.command("pay", rich_help_panel=INVOICES)(money.pay_command)
+app.command("refund", rich_help_panel=INVOICES)(money.refund_command)
+app.command("interest", rich_help_panel=INVOICES)(money.interest_command)
+app.command("charge", rich_help_panel=INVOICES)(money.charge_command)
+app.command("waive", rich_help_panel=INVOICES)(money.waive_command)
 app.command("status", rich_help_panel=INVOICES)(invoices.status_command)
 app.command("journal", rich_help_panel=INVOICES)(invoices.journal_command)
 app.command("why", rich_help_panel=INVOICES)(invoices.why_command)
 app.command("fast-forward", rich_help_panel=INVOICES)(clock.fast_forward_command)
 app.command("promise", rich_help_panel=REQUESTS)(requests.promise_command)
+app.command("instalments", rich_help_panel=REQUESTS)(requests.instalments_command)
 app.command("dispute", rich_help_panel=REQUESTS)(requests.dispute_command)
 app.command("resolve", rich_help_panel=REQUESTS)(requests.resolve_command)
 app.command("pause", rich_help_panel=REQUESTS)(requests.pause_command)
@@ -60,6 +82,12 @@ app.command("write-off", rich_help_panel=REQUESTS)(requests.write_off_command)
 app.command("cancel", rich_help_panel=REQUESTS)(requests.cancel_command)
 app.command("rehearse", rich_help_panel=PLANS)(plans.rehearse_command)
 app.command("lifecycle", rich_help_panel=PLANS)(plans.lifecycle_command)
+app.command("nudge", rich_help_panel=OPERATIONS)(operations.nudge_command)
+app.command("revoke-links", rich_help_panel=OPERATIONS)(links.revoke_links_command)
+app.add_typer(operations.sending_app, name="sending", rich_help_panel=OPERATIONS)
+app.add_typer(operations.notices_app, name="notices", rich_help_panel=OPERATIONS)
+app.add_typer(customers.customers_app, name="customers", rich_help_panel=OPERATIONS)
+app.add_typer(webhooks.webhooks_app, name="webhooks", rich_help_panel=OPERATIONS)
 app.command("up", rich_help_panel=PROCESSES)(up.up_command)
 app.command("api", rich_help_panel=PROCESSES)(processes.api_command)
 app.command("worker", rich_help_panel=PROCESSES)(processes.worker_command)

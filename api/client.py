@@ -21,7 +21,8 @@ import httpx2
 from pydantic import BaseModel, ValidationError
 
 from api.errors import Kind, ProblemDocument
-from api.schemas import customers, invoices, payments, plans, requests, upkeep
+from api.schemas import charges, customers, invoices, payments, plans, requests, upkeep
+from api.webhook_calls import WebhookCalls
 from lunas.receivables.ladder import Channel
 
 _V = TypeVar("_V", bound=BaseModel)
@@ -61,6 +62,7 @@ class LunasClient:
         self._http = httpx2.AsyncClient(
             base_url=url.rstrip("/"), headers=headers, timeout=_TIMEOUT, transport=transport
         )
+        self.webhooks = WebhookCalls(self._send)
 
     async def __aenter__(self) -> Self:
         return self
@@ -85,9 +87,17 @@ class LunasClient:
         return await self._get(f"/v1/customers/{_name(code)}", customers.CustomerView)
 
     async def find_customers(self, text: str | None = None, *, limit: int = 50) -> list[customers.CustomerLine]:
-        """Customers whose code or name contains the text."""
-        page = await self._get("/v1/customers", customers.CustomerPage, {"text": text, "limit": limit})
-        return page.customers
+        """The first `limit` customers whose code or name contains the text, by code."""
+        found: list[customers.CustomerLine] = []
+        cursor: str | None = None
+        while len(found) < limit:
+            asked = {"text": text, "cursor": cursor, "limit": min(_PAGE, limit - len(found))}
+            page = await self._get("/v1/customers", customers.CustomerPage, asked)
+            found += page.customers
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        return found
 
     async def change_customer(self, code: str, change: customers.CustomerChange) -> customers.CustomerView:
         """Change what is given."""
@@ -108,6 +118,11 @@ class LunasClient:
         """The contact wants no messages through the channel."""
         path = f"/v1/customers/{_name(code)}/contacts/{id_}/opt-out/{channel}"
         return await self._post(path, None, customers.ContactView)
+
+    async def erase_contact(self, code: str, id_: int, by: str) -> customers.ContactView:
+        """Forget a person, for good."""
+        path = f"/v1/customers/{_name(code)}/contacts/{id_}/erasure"
+        return await self._post(path, upkeep.SignBody(by=by), customers.ContactView)
 
     # --- invoices ---------------------------------------------------------------------------------------------------
 
@@ -160,6 +175,26 @@ class LunasClient:
         """Book money of a payment that went back."""
         return await self._post(f"/v1/payments/{_name(reference)}/reversals", reversal, payments.ReversalView)
 
+    async def refund(self, reference: str, refund: payments.RefundBody) -> payments.RefundView:
+        """Book money of a payment that we pay back."""
+        return await self._post(f"/v1/payments/{_name(reference)}/refunds", refund, payments.RefundView)
+
+    async def interest(self, number: str, as_of: date | None = None) -> charges.InterestView:
+        """Late interest and the late fee of an invoice."""
+        return await self._get(f"{_invoice(number)}/interest", charges.InterestView, {"as_of": as_of})
+
+    async def accrued(self, as_of: date | None = None) -> charges.AccruedList:
+        """Interest on all open invoices whose policy counts it."""
+        return await self._get("/v1/interest", charges.AccruedList, {"as_of": as_of})
+
+    async def charge(self, number: str, body: charges.ChargeBody) -> charges.ChargeView:
+        """Claim late interest or the late fee."""
+        return await self._post(f"{_invoice(number)}/charges", body, charges.ChargeView, once=True)
+
+    async def waive(self, number: str, body: charges.ChargeBody) -> charges.ChargeView:
+        """Give late interest or the late fee up."""
+        return await self._post(f"{_invoice(number)}/waivers", body, charges.ChargeView, once=True)
+
     async def credit(self, note: payments.CreditNoteBody) -> payments.CreditNoteView:
         """Book a credit note."""
         return await self._post("/v1/credit-notes", note, payments.CreditNoteView)
@@ -185,6 +220,10 @@ class LunasClient:
     async def promise(self, number: str, body: requests.PromiseBody) -> requests.RequestView:
         """The customer promises to pay by a date."""
         return await self._ask(number, "promise", body)
+
+    async def instalments(self, number: str, body: requests.PlanBody) -> requests.RequestView:
+        """The customer is to pay in instalments."""
+        return await self._ask(number, "instalments", body)
 
     async def dispute(self, number: str, body: requests.DisputeBody) -> requests.RequestView:
         """The customer says that the bill is wrong."""
@@ -277,6 +316,15 @@ class LunasClient:
     async def settle_notice(self, id_: int, settlement: upkeep.SettlementBody) -> upkeep.UnsettledView:
         """Settle whether such a notice was sent."""
         return await self._post(f"/v1/notices/{id_}/settlement", settlement, upkeep.UnsettledView, once=True)
+
+    async def revoke_links(self, revocation: upkeep.RevocationBody, *, invoice: str = "", customer: str = "") -> None:
+        """End the links to an invoice's page, or to those of all of a customer's invoices."""
+        of = _invoice(invoice) if invoice else f"/v1/customers/{_name(customer)}"
+        await self._send("POST", f"{of}/links/revocation", body=_json(revocation))
+
+    async def nudge(self, number: str) -> upkeep.NudgeView:
+        """Tell the workflow the news, or start it."""
+        return await self._post(f"{_invoice(number)}/nudge", None, upkeep.NudgeView)
 
     async def create_key(self, key: upkeep.KeyBody) -> str:
         """Make an API key."""

@@ -23,6 +23,7 @@ class Kind(Enum):
 
     MALFORMED = ("malformed", 400, "The request cannot be read", "The body or the path cannot be read.")
     UNAUTHENTICATED = ("unauthenticated", 401, "A valid API key is needed", "No API key, or one that is not valid.")
+    FORGED = ("forged", 401, "The signature is not valid", "No key of ours made the signature, or too long ago.")
     FORBIDDEN = ("forbidden", 403, "The API key does not allow this", "The API key lacks the scope.")
     NOT_FOUND = ("not-found", 404, "There is no such thing", "Nothing has that name.")
     METHOD = ("method-not-allowed", 405, "This method is not possible here", "The path knows other methods.")

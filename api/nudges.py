@@ -14,6 +14,7 @@ from api.temporal import Temporal, WorkflowTrouble
 from lunas.ledger import outbox
 from lunas.ledger.database import Ledger
 from lunas.ledger.news import LedgerNews
+from lunas.receivables.invoice import Facts, InvoiceState
 from workflows.nudging import Courier, Told
 
 log = structlog.get_logger(__name__)
@@ -30,13 +31,13 @@ class Nudges:
         self._temporal = temporal
         self._courier = Courier(LedgerNews(ledger))
 
-    async def start(self, number: str) -> Told | None:
-        """Start the workflow of an invoice that was just created."""
-        return await self._try(self._courier.start, number)
+    async def start(self, opening: InvoiceState, facts: Facts) -> Told | None:
+        """Start the workflow of an invoice that was just issued."""
+        return await self._try(lambda client: self._courier.start(client, opening, facts), opening.number)
 
     async def tell(self, number: str) -> Told | None:
         """Tell the workflow of an invoice that the facts have changed, or start it where it should run and does not."""
-        return await self._try(self._courier.deliver, number)
+        return await self._try(lambda client: self._courier.deliver(client, number), number)
 
     async def deliver(self, *numbers: str) -> None:
         """The same for several, for when nobody waits for what comes of it."""
@@ -49,9 +50,9 @@ class Nudges:
             waiting = await outbox.undelivered(session, limit=_AT_ONCE)
         await self.deliver(*dict.fromkeys(nudge.number for nudge in waiting))
 
-    async def _try(self, tell: Callable[[Client, str], Awaitable[Told]], number: str) -> Told | None:
+    async def _try(self, tell: Callable[[Client], Awaitable[Told]], number: str) -> Told | None:
         try:
-            return await self._temporal.reach(number, lambda client: tell(client, number))
+            return await self._temporal.reach(number, tell)
         except WorkflowTrouble as trouble:
             log.warning("nudge_waits", invoice=number, why=type(trouble).__name__)
             return None

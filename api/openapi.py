@@ -26,12 +26,14 @@ Lunas collects invoices: each one runs as a durable workflow from the day it is 
 TAGS = [
     {"name": "invoices", "description": "Issue invoices, find them, and see why anything was or was not said."},
     {"name": "payments", "description": "Money in and money back."},
+    {"name": "late payment", "description": "Late interest and fees: shown, claimed, waived."},
     {"name": "credit notes", "description": "Less is owed."},
     {"name": "requests", "description": "What people ask of a running invoice; the workflow decides."},
     {"name": "replies", "description": "What customers and agencies say."},
     {"name": "customers", "description": "Customers, their contacts, and what research found about them."},
     {"name": "policies", "description": "Policies, the lifecycle's table, and rehearsals of both."},
     {"name": "sending", "description": "The switch that stops all sending; notices whose outcome nobody knows."},
+    {"name": "webhooks", "description": "Where API clients are told of events, and how deliveries stand."},
     {"name": "keys", "description": "API keys."},
     {"name": "health", "description": "For load balancers and monitoring."},
 ]
@@ -61,7 +63,7 @@ def document(app: FastAPI) -> dict[str, Any]:
         schemas["ProblemDocument"] = problem
         for path, operations in schema["paths"].items():
             for method, operation in operations.items():
-                if method == "post" and not path.startswith("/v1/keys"):
+                if method == "post" and not path.startswith(("/v1/keys", "/v1/webhooks")):
                     operation.setdefault("parameters", []).append({"$ref": f"#/components/parameters/{HEADER}"})
         schema["components"]["parameters"] = {HEADER: _IDEMPOTENCY}
         app.openapi_schema = schema

@@ -5,23 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from api.schemas import invoices as shown
+from api.schemas.charges import ChargeView, InterestView
 from api.schemas.customers import ContactView, CustomerView
-from api.schemas.payments import OpenedInvoice, PaymentView, ReversalView, UnappliedView
+from api.schemas.payments import OpenedInvoice, PaidInvoice, PaymentView, RefundView, ReversalView, UnappliedView
 from api.schemas.requests import RequestView
 from lunas.ledger import views
 from lunas.ledger.customers import contacts_of
 from lunas.ledger.database import LedgerSession
 from lunas.ledger.decisions import Decision
-from lunas.ledger.facts import look_at
+from lunas.ledger.facts import Seen, look_at
 from lunas.ledger.holds import open_hold
-from lunas.ledger.invoices import opening_state
+from lunas.ledger.invoices import Issued, NewLine
+from lunas.ledger.kinds import ChargeKind
+from lunas.ledger.late_payment import Decided, Late
 from lunas.ledger.notices import NoticeView, notices_of
 from lunas.ledger.receipts import Booked, Unapplied
+from lunas.ledger.refunds import Refunded
 from lunas.ledger.reversals import Reversed
-from lunas.ledger.tables import CustomerRow
-from lunas.receivables.invoice import CLOSED, Balance
+from lunas.ledger.tables import CustomerRow, InvoiceLineRow
+from lunas.receivables.invoice import Balance
 from lunas.receivables.money import Money
-from lunas.receivables.view import standing
 from workflows import messages as m
 
 _LAST_NOTICES = 10
@@ -56,22 +59,39 @@ async def invoice_view(
 ) -> shown.InvoiceView:
     """One invoice with all that is known of it; raises NotFound."""
     view = await views.invoice_view(session, number)
-    seen = await look_at(session, number)
     hold = await open_hold(session, view.id)
     notices = await notices_of(session, number)
-    line = _line(view)
-    if (
-        seen.invoice.sequence == 0 and view.stage not in CLOSED
-    ):  # nothing was decided yet: the core knows what comes first
-        first = standing(await opening_state(session, number), seen.now)
-        line |= {"next_step": first.next_step, "next_at": first.next_at}
+    return _invoice_view(
+        view,
+        await look_at(session, number),
+        await views.lines_of(session, number),
+        workflow,
+        hold=shown.HoldView.model_validate(hold) if hold else None,
+        last_notices=[notice_line(notice) for notice in reversed(notices[-_LAST_NOTICES:])],
+    )
+
+
+def new_invoice_view(issued: Issued, lines: Sequence[NewLine], workflow: shown.Told) -> shown.InvoiceView:
+    """An invoice of which nothing is known yet but what was just written down."""
+    return _invoice_view(views.view_of(issued.seen, issued.customer), issued.seen, lines, workflow)
+
+
+def _invoice_view(
+    view: views.InvoiceView,
+    seen: Seen,
+    lines: Sequence[InvoiceLineRow | NewLine],
+    workflow: shown.Told | None,
+    *,
+    hold: shown.HoldView | None = None,
+    last_notices: Sequence[shown.NoticeLine] = (),
+) -> shown.InvoiceView:
     return shown.InvoiceView(
-        **line,
+        **_line(view),
         facts_version=seen.facts.version,
         balance=balance_view(seen.balance),
-        hold=shown.HoldView.model_validate(hold) if hold else None,
-        lines=[shown.BilledLine.model_validate(line) for line in await views.lines_of(session, number)],
-        last_notices=[notice_line(notice) for notice in reversed(notices[-_LAST_NOTICES:])],
+        hold=hold,
+        lines=[shown.BilledLine.model_validate(line) for line in lines],
+        last_notices=list(last_notices),
         workflow=workflow,
     )
 
@@ -109,8 +129,8 @@ def request_view(view: m.View) -> RequestView:
     return RequestView.model_validate(view)
 
 
-def payment_view(booked: Booked, named: str | None) -> PaymentView:
-    """What became of a payment, in figures and in a sentence; `named` is the invoice that the payer gave."""
+def payment_view(booked: Booked, named: Sequence[str]) -> PaymentView:
+    """What became of a payment, in figures and in a sentence; `named` are the invoices that the payer gave."""
     outstanding = booked.facts.balance.outstanding if booked.facts else None
     return PaymentView(
         receipt_id=booked.receipt_id,
@@ -120,7 +140,62 @@ def payment_view(booked: Booked, named: str | None) -> PaymentView:
         unapplied_minor=booked.unapplied.minor,
         invoice=booked.invoice,
         outstanding_minor=outstanding,
-        detail=_payment_words(booked, named, outstanding),
+        invoices=[
+            PaidInvoice(
+                invoice=part.invoice,
+                allocated_minor=part.amount.minor,
+                outstanding_minor=part.facts.balance.outstanding,
+            )
+            for part in booked.parts
+        ],
+        detail=_payment_words(booked, named),
+    )
+
+
+def refund_view(refunded: Refunded) -> RefundView:
+    """What became of a refund."""
+    return RefundView(
+        refund_id=refunded.refund_id,
+        new=refunded.new,
+        currency=refunded.amount.currency,
+        amount_minor=refunded.amount.minor,
+        unapplied_minor=refunded.unapplied.minor,
+    )
+
+
+def interest_view(late: Late) -> InterestView:
+    """Late interest and the late fee, in figures and in a sentence."""
+    return InterestView(
+        invoice=late.number,
+        as_of=late.as_of,
+        currency=late.currency,
+        pack=late.pack,
+        interest_mode=late.interest_mode,
+        fee_mode=late.fee_mode,
+        days=late.days,
+        accrued_minor=late.accrued,
+        claimed_minor=late.claimed,
+        waived_minor=late.waived,
+        unclaimed_minor=late.unclaimed,
+        fee_minor=late.fee,
+        fee_claimed_minor=late.fee_claimed,
+        fee_waived_minor=late.fee_waived,
+        fee_unclaimed_minor=late.fee_unclaimed,
+        unknown_from=late.unknown_from,
+        detail=_late_words(late),
+    )
+
+
+def charge_view(number: str, kind: ChargeKind, decided: Decided) -> ChargeView:
+    """What was claimed or waived."""
+    return ChargeView(
+        invoice=number,
+        kind=kind,
+        reference=decided.reference,
+        new=decided.new,
+        currency=decided.amount.currency,
+        amount_minor=decided.amount.minor,
+        outstanding_minor=decided.facts.balance.outstanding,
     )
 
 
@@ -146,6 +221,8 @@ def unapplied_views(receipts: Sequence[Unapplied]) -> list[UnappliedView]:
             provider=one.provider,
             reference=one.reference,
             named=one.named,
+            lines=list(one.lines),
+            customer=one.customer,
             paid_on=one.paid_on,
             received_at=one.received_at,
             currency=one.amount.currency,
@@ -181,15 +258,35 @@ def _line(view: views.InvoiceView) -> dict[str, object]:
     }
 
 
-def _payment_words(booked: Booked, named: str | None, outstanding: int | None) -> str:
+def _payment_words(booked: Booked, named: Sequence[str]) -> str:
     currency = booked.allocated.currency
     words = "booked" if booked.new else "booked before"
-    if booked.invoice is not None and outstanding is not None:
-        words += f": {booked.allocated} for invoice {booked.invoice}, on which "
-        words += f"{Money(outstanding, currency)} is open" if outstanding > 0 else "nothing is open"
+    held = [
+        f"{part.amount} for invoice {part.invoice}, on which "
+        + (f"{Money(left, currency)} is open" if (left := part.facts.balance.outstanding) > 0 else "nothing is open")
+        for part in booked.parts
+    ]
+    if held:
+        words += ": " + "; ".join(held)
     if booked.unapplied.minor <= 0:
         return words
     words += f"; {booked.unapplied} is kept unapplied"
-    if booked.invoice is None and named is not None:
-        return f"{words}: there is no invoice {named} in {currency} that owes it; it is matched when there is"
+    missing = [number for number in named if number not in {part.invoice for part in booked.parts}]
+    if missing:
+        return (
+            f"{words}: there is no invoice {', '.join(missing)} in {currency} that owes it; it is matched when there is"
+        )
     return f"{words}: match it to an invoice, or pay it back"
+
+
+def _late_words(late: Late) -> str:
+    if late.pack is None:
+        return late.why
+    words = f"{Money(late.accrued, late.currency)} of interest on {late.days} late days by {late.as_of}"
+    if late.claimed or late.waived:
+        claimed, waived = Money(late.claimed, late.currency), Money(late.waived, late.currency)
+        words += f", of which {claimed} was claimed and {waived} waived"
+    if late.fee:
+        state = "claimed" if late.fee_claimed else "waived" if late.fee_waived else "not claimed"
+        words += f"; late fee {Money(late.fee, late.currency)}, {state}"
+    return f"{words}; {late.why}" if late.why else words

@@ -5,6 +5,7 @@ from __future__ import annotations
 from api.errors import Kind, Problem
 from lunas.ledger.database import Ledger
 from lunas.ledger.progress import settle
+from lunas.ledger.views import InvoiceQuery, list_invoices
 
 
 async def until_quiet(ledger: Ledger, number: str) -> None:
@@ -21,3 +22,17 @@ async def until_quiet(ledger: Ledger, number: str) -> None:
             "send the same request again in a few seconds; nothing is done twice",
             headers={"Retry-After": "5"},
         ) from None
+
+
+async def customer_until_quiet(ledger: Ledger, code: str) -> None:
+    """The same for all of a customer's open invoices."""
+    cursor = None
+    while True:
+        async with ledger.read() as session:
+            page, cursor = await list_invoices(
+                session, InvoiceQuery(customer=code, is_open=True), after=cursor, limit=500
+            )
+        for invoice in page:
+            await until_quiet(ledger, invoice.number)
+        if cursor is None:
+            return

@@ -13,10 +13,12 @@ from api.errors import FieldError, Kind, Problem
 from api.metrics import Metrics
 from api.nudges import Nudges
 from api.temporal import Temporal
+from lunas.intake import Intake
 from lunas.ledger.database import Ledger
 from lunas.policies import load_policy, policy_for, policy_names
 from lunas.receivables.policy import Policy, PolicyFile
 from lunas.settings import Settings
+from workflows.waking import Waker
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class Services:
     nudges: Nudges
     policies: PolicyShelf
     metrics: Metrics
+    waker: Waker
+    intake: Intake
 
 
 def _services(request: Request) -> Services:

@@ -13,13 +13,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import structlog
 from temporalio.client import (
     Client,
     WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
@@ -28,6 +30,7 @@ from temporalio.envconfig import ClientConfig
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RetryConfig, RPCError, RPCStatusCode
 
+from lunas.receivables.orders import Reconciled
 from workflows import messages as m
 
 _T = TypeVar("_T")
@@ -78,6 +81,14 @@ class NotAnswered(WorkflowTrouble):
 
 class NotFinished(WorkflowTrouble):
     """No answer in time to a request: it may still be done, or have been done."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastReconcile:
+    """The last turn of the reconcile schedule: how long ago it ended, and what it found and mended."""
+
+    age: timedelta
+    found: Reconciled
 
 
 async def connect_from_environment() -> Client:
@@ -136,6 +147,31 @@ class Temporal:
                 f"no worker answered for invoice {number} within {PATIENCE.seconds} s: see that one runs; without "
                 "`live=true` the ledger answers"
             ) from None
+        except (WorkflowQueryRejectedError, ValueError):  # the latter is the SDK's, over a status that it does not know
+            raise NotAnswered(
+                f"the workflow of invoice {number} answers no questions now: it may be paused in the Temporal UI, and "
+                "goes on once it is unpaused there; without `live=true` the ledger answers"
+            ) from None
+
+    async def last_reconcile(self) -> LastReconcile | None:
+        """The last turn of the reconcile schedule that came to its end; None before the first.
+
+        Raises WorkflowTrouble where Temporal does not say.
+        """
+
+        async def call(client: Client) -> LastReconcile | None:
+            query = f"WorkflowType = '{m.RECONCILE_WORKFLOW}' AND ExecutionStatus = 'Completed'"
+            async for ended in client.list_workflows(query, limit=1, page_size=1, rpc_timeout=PATIENCE):  # newest first
+                handle = client.get_workflow_handle(ended.id, run_id=ended.run_id, result_type=Reconciled)
+                found = await handle.result(rpc_timeout=PATIENCE)
+                assert ended.close_time is not None
+                return LastReconcile(datetime.now(UTC) - ended.close_time, found)
+            return None
+
+        try:
+            return await self._within(PATIENCE, m.RECONCILE_ID, call)
+        except TimeoutError:
+            raise TemporalDown(_AWAY) from None
 
     async def reach(self, number: str, call: Callable[[Client], Awaitable[_T]]) -> _T:
         """Do something with the client about `number`; raises TemporalDown or NotRunning."""
@@ -170,6 +206,11 @@ class Temporal:
                     raise NotRunning(f"no workflow of invoice {number} runs") from None
                 case RPCStatusCode.DEADLINE_EXCEEDED | RPCStatusCode.CANCELLED:
                     raise TimeoutError from None
+                case RPCStatusCode.FAILED_PRECONDITION:
+                    raise NotAnswered(
+                        f"the workflow of invoice {number} takes no requests now: {error.message} See in the Temporal "
+                        "UI that it is not paused, and that a worker runs; payments and other facts arrive all the same"
+                    ) from None
                 case RPCStatusCode.UNAVAILABLE:
                     self._note_down()
                     raise _Lost(_AWAY) from error

@@ -19,7 +19,8 @@ class Company:
     """Name, addresses and payment instructions of the creditor.
 
     `postal_address` may have several lines. `email` is where people answer; `mail_address` and `mail_name` are
-    what messages are sent from. `public_url` is where links in messages lead, without a slash at its end.
+    what messages are sent from. `public_url` is where links in messages lead, without a slash at its end. `time_zone`
+    (an IANA name) is where the creditor's day ends: what is overdue in its own lists.
     """
 
     name: str
@@ -31,3 +32,4 @@ class Company:
     public_url: str
     mail_address: str
     mail_name: str
+    time_zone: str = "Asia/Jakarta"

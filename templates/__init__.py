@@ -1,4 +1,4 @@
-"""The words that customers read: messages, documents and the texts around them. Data, apart from `grammar`."""
+"""The words that customers read: messages, documents and the texts around them; and what reads and typesets them."""
 
 from pathlib import Path
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import wraps
 
@@ -35,17 +34,11 @@ with workflow.unsafe.imports_passed_through():
     from workflows import messages as m
     from workflows import visibility
     from workflows.options import activity_name, options_for
-    from workflows.requests import Requests
+    from workflows.requests import Proposal, Requests
 
 
-@dataclass
-class Proposal:
-    """A request in the inbox: the sequence that it was applied as, or the sentence that refuses it."""
-
-    event: Request
-    applied_as: int | None = None
-    refusal: str | None = None
-
+#: A run stays on the build that it began with; only here, where it rests, does it move on to the current one.
+_ON_THE_NEWEST_BUILD = workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE
 
 Hearing = Callable[["InvoiceWorkflow", m.FactsChanged], None]
 
@@ -78,18 +71,22 @@ class InvoiceWorkflow(Requests):
         self._actions: deque[Action] = deque()
         self._unrecorded: list[Entry] = []
         self._recorded = start.state.sequence
+        self._is_nudged = False
 
     @workflow.run
     async def run(self, start: m.Start) -> m.View:
         self._show()
         while self._state.is_open or self._is_busy():
             await self._step()
-            if self._may_rest() and self._has_grown_beyond(start.events_per_run):
+            if self._may_rest() and self._needs_a_new_run(start.events_per_run):
                 # A handler that still waits would lose its answer, so nobody may be in the middle of anything here.
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 if self._may_rest():
-                    workflow.continue_as_new(m.Start(self._state, start.events_per_run))
+                    workflow.continue_as_new(
+                        m.Start(self._state, start.events_per_run), initial_versioning_behavior=_ON_THE_NEWEST_BUILD
+                    )
         await workflow.wait_condition(workflow.all_handlers_finished)
+        self._show()
         return self._view()
 
     async def _step(self) -> None:
@@ -129,11 +126,11 @@ class InvoiceWorkflow(Requests):
         patience = max(deadline.moment - workflow.now(), timedelta(0))
         summary = visibility.timer_summary(self._state, deadline)
         try:
-            await workflow.wait_condition(self._has_news, timeout=patience, timeout_summary=summary)
+            await workflow.wait_condition(self._is_awaited, timeout=patience, timeout_summary=summary)
         except TimeoutError:
             # Seen from now, not from when we fell asleep: after an outage a higher rung may have been earned.
             reached = next_deadline(self._state, workflow.now())
-            if not self._has_news() and reached is not None and reached.moment <= workflow.now():
+            if not self._is_awaited() and reached is not None and reached.moment <= workflow.now():
                 self._take(reached.event)
 
     async def _perform(self, action: Action) -> None:
@@ -188,6 +185,7 @@ class InvoiceWorkflow(Requests):
     @workflow.signal(name=m.FACTS_CHANGED, description="The ledger has news: its facts, as of their version")
     @well_formed
     def facts_changed(self, news: m.FactsChanged) -> None:
+        self._is_nudged = True
         self._hear(news.facts)
 
     def _hear(self, facts: Facts | None) -> None:
@@ -239,15 +237,20 @@ class InvoiceWorkflow(Requests):
     def _has_news(self) -> bool:
         return bool(self._inbox) or self._news.version > self._state.facts.version
 
+    def _is_awaited(self) -> bool:
+        """Whether news or, after a nudge, a newer build waits. (Unasked a run that is kept on its build would spin.)"""
+        return self._has_news() or (self._is_nudged and workflow.info().is_target_worker_deployment_version_changed())
+
     def _is_busy(self) -> bool:
         return self._has_news() or bool(self._actions) or bool(self._unrecorded)
 
     def _may_rest(self) -> bool:
         return self._state.is_open and not self._is_busy()
 
-    def _has_grown_beyond(self, events: int) -> bool:
+    def _needs_a_new_run(self, events: int) -> bool:
         info = workflow.info()
-        return info.is_continue_as_new_suggested() or info.get_current_history_length() > events
+        is_full = info.is_continue_as_new_suggested() or info.get_current_history_length() > events
+        return is_full or info.is_target_worker_deployment_version_changed()
 
 
 def _subject(action: Action, state: InvoiceState) -> tuple[str, str]:

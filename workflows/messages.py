@@ -11,19 +11,33 @@ from datetime import date, datetime
 from typing import ClassVar, Protocol
 
 from lunas.receivables import events as on
-from lunas.receivables.invoice import Facts, HoldKind, InvoiceState, Stage
+from lunas.receivables.invoice import Facts, HoldKind, Instalment, InvoiceState, Stage
 from lunas.receivables.policy import Policy
 
 TASK_QUEUE = "lunas"
 INVOICE_WORKFLOW = "Invoice"
 RECONCILE_WORKFLOW = "Reconcile"
 RECONCILE_ID = "reconcile"
+FOLLOW_OFFERS_WORKFLOW = "FollowOffers"
+BALANCE_CHANGED = "balance_changed"
+WEBHOOK_WORKFLOW = "Webhook"
+WAKE = "wake"
 
 FACTS_CHANGED = "facts_changed"
 STATUS = "status"
 STATE = "state"
 #: The type of the application error that a refused request raises; its message is the sentence for people.
 NOT_ALLOWED = "NotAllowed"
+
+
+def webhook_id(endpoint: int) -> str:
+    """The id of an endpoint's workflow: at most one delivers to an endpoint."""
+    return f"webhook/{endpoint}"
+
+
+def offers_id(number: str) -> str:
+    """The id of the workflow that has an invoice's payment offers follow its balance."""
+    return f"offers/{number}"
 
 
 def workflow_id(number: str) -> str:
@@ -103,6 +117,20 @@ class RaiseDispute:
 
     def event(self) -> on.DisputeRaised:
         return on.DisputeRaised(self.by, self.reason, self.amount_minor)
+
+
+@dataclass(frozen=True)
+class AgreeInstalments:
+    """The customer is to pay all that is open in instalments, each by its day."""
+
+    UPDATE: ClassVar[str] = "agree_instalments"
+
+    instalments: tuple[Instalment, ...]
+    by: str = "operations"
+    reason: str = ""
+
+    def event(self) -> on.InstalmentsAgreed:
+        return on.InstalmentsAgreed(self.by, self.reason, self.instalments)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRejectedError
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -20,6 +20,7 @@ from lunas.receivables.invoice import Facts, InvoiceState
 from lunas.receivables.lifecycle import decide
 from workflows import messages as m
 from workflows import visibility
+from workflows.offers import follow_offers
 
 #: How long one call to Temporal may take.
 PATIENCE = timedelta(seconds=3)
@@ -41,6 +42,9 @@ class News(Protocol):
 
     async def state_of(self, number: str) -> InvoiceState:
         """What a workflow starts from."""
+
+    async def needs_other_offers(self, number: str) -> bool:
+        """Whether the ways to pay that were made for the invoice do not fit its balance any more."""
 
     async def mark(self, number: str, version: int) -> None:
         """Write down that the workflow of `number` has been told the facts of a version."""
@@ -66,18 +70,15 @@ class Courier:
         else:
             state = await last_state(client, await self.news.state_of(number))
             told = await start(client, state, facts, self.news.now())
+        if await self.news.needs_other_offers(number):
+            await follow_offers(client, number)
         await self.news.mark(number, facts.version)
         return told
 
-    async def start(self, client: Client, number: str) -> Told:
-        """The same for an invoice that is most likely new: starts its workflow without asking for one first."""
-        state = await self.news.state_of(number)
-        # What is fresh has the facts of this moment, unless there is something to hear of (version 0): money that came
-        # first, or nobody to reach. What was closed has the facts of its end.
-        is_up_to_date = state.is_open and state.facts.version > 0
-        facts = state.facts if is_up_to_date else await self.news.facts_of(number)
+    async def start(self, client: Client, state: InvoiceState, facts: Facts) -> Told:
+        """The same for an invoice that was just issued: starts its workflow without asking for one first."""
         told = await start(client, state, facts, self.news.now())
-        await self.news.mark(number, facts.version)
+        await self.news.mark(state.number, facts.version)
         return told
 
 
@@ -132,6 +133,10 @@ async def last_state(client: Client, opening: InvoiceState) -> InvoiceState:
         if error.status is RPCStatusCode.NOT_FOUND:
             return opening
         raise
+    except (WorkflowQueryFailedError, WorkflowQueryRejectedError, ValueError):
+        # It cannot say: no build can replay its history any more, or read what it says. (ValueError is also how the SDK
+        # meets a status that it does not know.) What the ledger shows is enough to go on with.
+        return opening
     return state if state.is_open else opening
 
 

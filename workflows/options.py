@@ -45,11 +45,18 @@ _TABLE: dict[str, Options] = {
     "record_progress":     Options(30 * SECOND,  SECOND,      MINUTE,       "The ledger must have it before a request is answered; only an outage of the ledger delays it."),
     "research_contact":    Options(5 * MINUTE,   10 * SECOND, 30 * MINUTE,  "Other people's websites are slow, and a search may wait."),
     "prepare_offer":       Options(MINUTE,       5 * SECOND,  10 * MINUTE,  "Providers of payments have hiccups; the key keeps a repeated call from making a second instrument."),
+    "follow_offers":       Options(2 * MINUTE,   10 * SECOND, 15 * MINUTE,  "Several providers are asked in a row; one that is away comes back, and the key keeps it from making a second instrument."),
     "place_with_agency":   Options(2 * MINUTE,   10 * SECOND, 30 * MINUTE,  "The package is mailed once by its key; an agency that cannot be reached is tried again."),
     "recall_from_agency":  Options(2 * MINUTE,   5 * SECOND,  10 * MINUTE,  "Until the agency knows, both might chase: tried again until it is told."),
     "tell_owner":          Options(30 * SECOND,  5 * SECOND,  10 * MINUTE,  "Staff mail may be late, never lost."),
+    "due_webhooks":        Options(30 * SECOND,  SECOND,      MINUTE,       "Only an outage of the ledger delays it."),
+    "deliver_webhook":     Options(MINUTE,       5 * SECOND,  10 * MINUTE,  "A receiver that fails is no failure of the activity, and waits as WEBHOOK_WAITS say; what is tried again here is the ledger."),
+    "tell_owner_of_webhook": Options(30 * SECOND, 5 * SECOND, 10 * MINUTE,  "Staff mail may be late, never lost."),
 }
 # fmt: on
+
+#: How long after each failed attempt a webhook is tried again: three times as long each time, for about three days.
+WEBHOOK_WAITS: tuple[timedelta, ...] = tuple(min(10 * SECOND * 3**failed, timedelta(hours=12)) for failed in range(13))
 
 _NAMES: dict[type[Action], str] = {
     ResearchContact: "research_contact",

@@ -7,12 +7,22 @@ and the ledger has it, so that nothing leaves after an accepted hold.
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import dataclass
 
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from lunas.receivables.events import Request
     from workflows import messages as m
+
+
+@dataclass
+class Proposal:
+    """A request in the inbox: the sequence that it was applied as, or the sentence that refuses it."""
+
+    event: Request
+    applied_as: int | None = None
+    refusal: str | None = None
 
 
 class Requests:
@@ -28,6 +38,12 @@ class Requests:
 
     @workflow.update(description='The customer promises to pay by a date: {"pay_by": "2026-12-05", "by": "you"}')
     async def record_promise(self, ask: m.RecordPromise) -> m.View:
+        return await self.propose(ask.event())
+
+    @workflow.update(
+        description='All that is open in instalments: {"instalments": [{"pay_by": "2026-12-05", "amount_minor": 1}, …]}'
+    )
+    async def agree_instalments(self, ask: m.AgreeInstalments) -> m.View:
         return await self.propose(ask.event())
 
     @workflow.update(description='The customer disputes the bill: {"reason": "two boxes were missing", "by": "you"}')
@@ -76,6 +92,10 @@ class Requests:
 
     @record_promise.validator
     def _may_promise(self, ask: m.RecordPromise) -> None:
+        self.refuse_unless_allowed(ask.event())
+
+    @agree_instalments.validator
+    def _may_agree(self, ask: m.AgreeInstalments) -> None:
         self.refuse_unless_allowed(ask.event())
 
     @raise_dispute.validator

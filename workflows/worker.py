@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -21,32 +22,40 @@ from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from activities.agencies import AgencyPapers, MailedAgency
 from activities.agency import AgencyActivities
+from activities.agency_letters import AgencyLetters
 from activities.contact_lookup import ContactLookup, website_search
 from activities.delivery import Delivery, notice_activities
 from activities.email import EmailCarrier
 from activities.letters import RelayMailer
 from activities.owner import OwnerActivities
+from activities.payment_methods import payment_providers
 from activities.payment_offers import PaymentOffers
-from activities.payment_providers import BankTransferOffer
+from activities.payment_providers import OfferNotReady
 from activities.progress import ProgressActivities
 from activities.reconcile import ReconcileActivities
 from activities.sms import SmsCarrier
 from activities.sms_gateways import SmsGateway, TemplateGateway, TwilioGateway, gateway_client
 from activities.smtp import Relay, Tls
 from activities.texts import Texts
+from activities.webhooks import Poster, WebhookActivities
 from activities.websites import WebsiteFetcher
+from lunas.intake import intake
 from lunas.ledger.database import Ledger
 from lunas.ledger.migrations import is_current
 from lunas.ledger.news import LedgerNews
 from lunas.policies import load_policy, policy_names
+from lunas.providers.asking import provider_client
 from lunas.settings import Settings
 from workflows import messages as m
 from workflows.converter import data_converter
 from workflows.invoice import InvoiceWorkflow
 from workflows.nudging import Courier
+from workflows.offers import FollowOffersWorkflow, follow_offers
 from workflows.reconcile import ReconcileWorkflow, schedule_reconcile
 from workflows.sandbox import workflow_runner
 from workflows.visibility import REGISTRY
+from workflows.waking import Waker, wake
+from workflows.webhooks import WebhookWorkflow
 
 log = structlog.get_logger()
 
@@ -80,6 +89,11 @@ async def check_search_attributes(client: Client) -> None:
             f"search attributes are not registered in namespace {client.namespace}: {', '.join(missing)}; "
             f"run: temporal operator search-attribute create --namespace {client.namespace} {named}"
         )
+
+
+async def count_running(client: Client) -> int:
+    """How many invoices have a workflow. One that is paused in the UI counts too: it hears what it is told."""
+    return (await client.count_workflows(f"WorkflowType = '{m.INVOICE_WORKFLOW}' AND CloseTime IS NULL")).count
 
 
 def sms_gateway(settings: Settings, http: httpx2.AsyncClient) -> SmsGateway | None:
@@ -135,29 +149,47 @@ async def activities(settings: Settings, client: Client, ledger: Ledger) -> Asyn
             certificate=settings.agency_certificate,
             contract=settings.agency_contract,
         )
-        placing = AgencyActivities(ledger, MailedAgency(papers, settings.company, letters), settings.company)
+        agency = MailedAgency(papers, settings.company, letters, settings.template_folder)
+        placing = AgencyActivities(ledger, agency, settings.company)
         delivery = Delivery(ledger, settings.mail_address.partition("@")[2])
         telling = Courier(LedgerNews(ledger))
+        deliveries = intake(settings, ledger)
+        stack.push_async_callback(deliveries.close)
+        poster = await stack.enter_async_context(Poster(private=settings.webhook_private_addresses))
+        posting = WebhookActivities(ledger, poster)
+        owner = OwnerActivities(ledger, letters, settings.owner_email)
+        waker = Waker(partial(wake, client))
+        stack.push_async_callback(waker.close)
+        ledger.on_announced = waker
+
+        asking = await stack.enter_async_context(provider_client())
+        providers = payment_providers(settings, asking)
+        offering = PaymentOffers(ledger, providers, settings.links, settings.offers_valid_days)
 
         async def nudge(number: str) -> str:
             return await telling.deliver(client, number)
-
-        async def running() -> int:
-            query = f"WorkflowType = '{m.INVOICE_WORKFLOW}' AND ExecutionStatus = 'Running'"
-            return (await client.count_workflows(query)).count
 
         yield [
             *notice_activities(delivery, EmailCarrier(texts, mail, settings.company, settings.links)),
             *notice_activities(delivery, SmsCarrier(texts, sms_gateway(settings, http), settings.links)),
             ProgressActivities(ledger).record,
-            OwnerActivities(ledger, letters, settings.owner_email).tell,
+            owner.tell,
+            owner.tell_of_webhook,
             ContactLookup(ledger, search).look_up,
-            PaymentOffers(
-                ledger, BankTransferOffer(settings.company, settings.template_folder), settings.links
-            ).prepare,
+            offering.prepare,
+            offering.follow,
             placing.place,
             placing.recall,
-            ReconcileActivities(ledger, nudge, running).reconcile,
+            posting.due,
+            posting.deliver,
+            ReconcileActivities(
+                ledger,
+                nudge,
+                partial(count_running, client),
+                wake=partial(wake, client),
+                catch_up=deliveries.catch_up,
+                follow=partial(follow_offers, client),
+            ).reconcile,
         ]
 
 
@@ -169,7 +201,13 @@ async def check(settings: Settings, client: Client, ledger: Ledger) -> None:
     for name in policy_names(settings.policy_folder):
         load_policy(name, settings.policy_folder)
     Texts(settings.company, settings.template_folder).check()
+    AgencyLetters(settings.company, settings.template_folder).check()
     _ = settings.links
+    async with provider_client() as http:
+        try:
+            payment_providers(settings, http)
+        except OfferNotReady as error:
+            raise NotReady(str(error)) from error
 
 
 def runtime(settings: Settings) -> Runtime:
@@ -197,7 +235,7 @@ def make_worker(settings: Settings, client: Client, performed: Sequence[Callable
     return Worker(
         client,
         task_queue=m.TASK_QUEUE,
-        workflows=[InvoiceWorkflow, ReconcileWorkflow],
+        workflows=[InvoiceWorkflow, ReconcileWorkflow, WebhookWorkflow, FollowOffersWorkflow],
         activities=performed,
         **(chosen | options),
     )

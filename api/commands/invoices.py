@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import uuid
 from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from api.commands.api_access import ask
-from api.commands.shared import DATE_HELP, CommandError, DataOption, amount, console, day, moment_words, today
+from api.commands.shared import DATE_HELP, DataOption, amount, console, day, moment_words, today
 from lunas.ledger.kinds import Language
 from lunas.receivables.money import Currency, Money
 from lunas.receivables.words import name_words
@@ -73,44 +71,6 @@ def issue_command(
         console.print(f"{number} is issued: {Money(view.total_minor, view.currency)}, due {view.due_on:%-d %b %Y}.")
 
     ask(data, issue)
-
-
-def pay_command(
-    number: Number,
-    data: DataOption,
-    total: Annotated[str | None, typer.Option("--amount", help="In major units; left out: all that is open.")] = None,
-    paid_on: Annotated[
-        date | None,
-        typer.Option("--on", parser=day, metavar="DAY", help=f"The value date, {DATE_HELP}; left out: today."),
-    ] = None,
-    provider: Annotated[str, typer.Option(help="Where it came in: a bank, a cash desk.")] = "manual",
-    reference: Annotated[str | None, typer.Option(help="The bank's own reference: booked once, however often.")] = None,
-) -> None:
-    """Book money that came in for an invoice.
-
-    Example: `lunas pay INV/2026/0042 --amount 5000000 --provider bca --reference FT2611223344`
-    """
-
-    from api.schemas.payments import PaymentBody
-
-    async def pay(lunas: LunasClient) -> str:
-        invoice = await lunas.invoice(number)
-        open_now = Money(invoice.balance_minor, invoice.currency)
-        paid = amount(total, invoice.currency) if total else open_now
-        if paid.minor <= 0:
-            raise CommandError(f"{number} has {open_now} open: state what came in with --amount")
-        body = PaymentBody(
-            provider=provider,
-            reference=reference or f"cli-{uuid.uuid4()}",
-            invoice=number,
-            amount_minor=paid.minor,
-            currency=invoice.currency,
-            paid_on=paid_on or today(),
-            by=getpass.getuser(),
-        )
-        return (await lunas.pay(body)).detail
-
-    console.print(escape(ask(data, pay)), soft_wrap=True)
 
 
 def status_command(
@@ -193,7 +153,17 @@ def why_command(
 
 
 async def _show_one(lunas: LunasClient, number: str) -> None:
-    view = await lunas.invoice(number, live=True)
+    from api.client import Declined
+    from api.errors import Kind
+
+    try:
+        view = await lunas.invoice(number, live=True)
+    except Declined as error:
+        if not error.is_about(Kind.UNAVAILABLE):
+            raise
+        view = await lunas.invoice(number)
+        console.print(f"[yellow]By the ledger alone:[/] {escape(str(error))}", soft_wrap=True)
+    late = await lunas.interest(number)
     live = view.live
     next_step, next_at = (live.next_step, live.next_at) if live else (view.next_step, view.next_at)
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
@@ -204,6 +174,8 @@ async def _show_one(lunas: LunasClient, number: str) -> None:
         "Billed", f"{Money(view.total_minor, view.currency)}, issued {view.issued_on:%-d %b %Y}, {view.terms}"
     )
     table.add_row("Open", f"{Money(view.balance_minor, view.currency)}, due {view.due_on:%-d %b %Y}")
+    if late.unclaimed_minor or late.fee_unclaimed_minor:
+        table.add_row("If claimed", escape(late.detail))
     table.add_row("Stage", name_words(live.stage if live else view.stage))
     if view.hold is not None:
         why = f": {escape(view.hold.reason)}" if view.hold.reason else ""

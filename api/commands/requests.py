@@ -15,6 +15,7 @@ from api.commands.api_access import ask
 from api.commands.invoices import Number
 from api.commands.shared import DATE_HELP, DataOption, amount, console, day, moment_words
 from lunas.receivables.events import DisputeOutcome
+from lunas.receivables.instalments import Every
 from lunas.receivables.money import Currency, Money
 from lunas.receivables.words import name_words
 
@@ -50,6 +51,27 @@ def promise_command(
         )
 
     _tell(data, promise)
+
+
+def instalments_command(
+    number: Number,
+    data: DataOption,
+    by: By,
+    count: Annotated[int, typer.Option(min=2, help="How many instalments.")],
+    first_on: Annotated[
+        date, typer.Option("--first-on", parser=day, metavar="DAY", help=f"The first one's day, {DATE_HELP}.")
+    ],
+    every: Annotated[Every, typer.Option(help="How far apart they are.")] = Every.MONTH,
+    reason: Why = None,
+) -> None:
+    """Record that the customer pays all that is open in equal instalments: reminders rest while each comes in time.
+
+    Example: `lunas instalments INV/2026/0042 --count 3 --first-on 2026-12-05`
+    """
+    from api.schemas.requests import PlanBody
+
+    body = PlanBody(count=count, first_on=first_on, every=every, by=by, reason=reason)
+    _tell(data, lambda lunas: lunas.instalments(number, body))
 
 
 def dispute_command(number: Number, data: DataOption, by: By, reason: NeededWhy, part: Part = None) -> None:

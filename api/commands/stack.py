@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import signal
@@ -26,6 +27,7 @@ from api.keys import Scope
 from deploy.embedded.stack import Child, Part, Ready, Temporal, free_port, is_free, listens, running, serves, sole_user
 from deploy.embedded.temporal_server import UI, TemporalServer
 from deploy.embedded.ui import PAGE, list_path
+from deploy.simulator.settings import Keys
 from lunas.ledger.database import Ledger
 from lunas.ledger.keys import create_key, verify_key
 from lunas.ledger.migrations import migrate
@@ -66,6 +68,7 @@ class Ports:
     temporal: int
     inbox: int
     smtp: int
+    simulator: int = 0
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ class Plan:
     data: Path
     ports: Ports
     given: Mapping[str, str]
+    demo: bool = False
 
     @property
     def brings_temporal(self) -> bool:
@@ -85,6 +89,11 @@ class Plan:
     def brings_inbox(self) -> bool:
         """Whether mail stays on this machine."""
         return "LUNAS_SMTP_HOST" not in self.given
+
+    @property
+    def brings_simulator(self) -> bool:
+        """Whether the ways to pay that are offered are made by a gateway that moves no money."""
+        return self.demo and "LUNAS_PAYMENT_METHODS" not in self.given
 
     @property
     def namespace(self) -> str:
@@ -106,6 +115,16 @@ class Plan:
         """Where the inbox is."""
         return f"http://{_HOST}:{self.ports.inbox}"
 
+    @property
+    def simulator_url(self) -> str:
+        """Where the simulated payment gateway is."""
+        return f"http://{_HOST}:{self.ports.simulator}"
+
+    @property
+    def simulator_seed(self) -> str:
+        """What both sides make their keys from: one for a data folder, because what was made outlives a restart."""
+        return hashlib.sha256(f"simulator {link_secret(self.data)}".encode()).hexdigest()[:24]
+
     def environment(self) -> dict[str, str]:
         """What every part is told; what is given wins."""
         told = {
@@ -123,6 +142,8 @@ class Plan:
             told |= {"LUNAS_SMTP_HOST": _HOST, "LUNAS_SMTP_PORT": str(self.ports.smtp), **_SANDBOX}
             if "LUNAS_SMS_GATEWAY" not in self.given:
                 told |= {"LUNAS_SMS_GATEWAY": "template", "LUNAS_SMS_URL": f"{self.inbox_url}/sms"}
+        if self.brings_simulator:
+            told |= _simulated(self.simulator_url, Keys.of(self.simulator_seed))
         # The port is where we listen, wherever it was named; everything else that is given stays as it is.
         kept = {name: value for name, value in self.given.items() if name in told and name != "LUNAS_API_PORT"}
         return told | kept
@@ -179,8 +200,7 @@ def _parts(plan: Plan, environment: Mapping[str, str]) -> list[list[Part]]:
     first: list[Part] = []
     then: list[Part] = []
     if plan.brings_temporal:
-        # An empty path: with "/" the UI answers a deep link with a redirect to a host that does not exist.
-        upstream = UI(port=free_port(), public_path="")
+        upstream = UI(port=free_port())
         server = TemporalServer(
             plan.data / "temporal",
             namespace=plan.namespace,
@@ -192,6 +212,8 @@ def _parts(plan: Plan, environment: Mapping[str, str]) -> list[list[Part]]:
         then.append(_ui(plan, f"http://{_HOST}:{upstream.port}"))
     if plan.brings_inbox:
         then.append(_inbox(plan))
+    if plan.brings_simulator:
+        then.append(_simulator(plan))
     temporal = _Temporal(environment)
     then.append(_child(plan, "API", ["api.cli", "api"], environment, lambda: serves(f"{plan.api_url}/readyz")))
     then.append(_child(plan, "worker", ["api.cli", "worker"], environment, temporal.has_worker))
@@ -217,6 +239,31 @@ def _inbox(plan: Plan) -> Child:
         "--smtp-port", str(plan.ports.smtp), "--port", str(plan.ports.inbox),
     ]  # fmt: skip
     return _child(plan, "inbox", module, {}, lambda: listens(plan.ports.inbox))
+
+
+def _simulator(plan: Plan) -> Child:
+    module = [
+        "deploy.simulator.server", "--data", str(plan.data / "simulator"), "--port", str(plan.ports.simulator),
+        "--webhooks", f"{plan.api_url}/webhooks", "--seed", plan.simulator_seed,
+    ]  # fmt: skip
+    return _child(plan, "simulator", module, {}, lambda: listens(plan.ports.simulator))
+
+
+def _simulated(url: str, keys: Keys) -> dict[str, str]:
+    """The settings under which the simulated gateway is asked for ways to pay, and its webhooks are believed."""
+    return {
+        "LUNAS_PAYMENT_METHODS": "bank_transfer,xendit/virtual_account/BCA,midtrans/qris,stripe/credit_card",
+        "LUNAS_XENDIT_URL": url,
+        "LUNAS_XENDIT_SECRET_KEY": keys.xendit_secret,
+        "LUNAS_XENDIT_WEBHOOK_TOKENS": json.dumps([keys.xendit_token]),
+        "LUNAS_MIDTRANS_URL": url,
+        "LUNAS_MIDTRANS_SNAP_URL": url,
+        "LUNAS_MIDTRANS_SERVER_KEY": keys.midtrans_server,
+        "LUNAS_MIDTRANS_WEBHOOK_KEYS": json.dumps([keys.midtrans_server]),
+        "LUNAS_STRIPE_URL": url,
+        "LUNAS_STRIPE_SECRET_KEY": keys.stripe_secret,
+        "LUNAS_STRIPE_WEBHOOK_SECRETS": json.dumps([keys.stripe_webhook]),
+    }
 
 
 class _Temporal:
@@ -263,6 +310,8 @@ def _addresses(plan: Plan) -> Table:
         table.add_row("Inbox", f"{plan.inbox_url}/  (every mail and SMS that leaves)")
     else:
         table.add_row("Mail", f"leaves through {plan.given['LUNAS_SMTP_HOST']}")
+    if plan.brings_simulator:
+        table.add_row("Payments", f"{plan.simulator_url}/  (a gateway that moves no money: pay what was offered)")
     table.add_row("API", f"{plan.api_url}/docs")
     table.add_row("Command line", f"lunas status, lunas pay, … {_elsewhere(plan)}")
     table.add_row("Files and logs", str(plan.data))

@@ -23,12 +23,16 @@ def up_command(
     temporal_port: Annotated[int | None, typer.Option(min=0, max=65535, help="Temporal itself; usually 7233.")] = None,
     inbox_port: Annotated[int | None, typer.Option(min=0, max=65535, help="The inbox's page; usually 8025.")] = None,
     smtp_port: Annotated[int | None, typer.Option(min=0, max=65535, help="The inbox's SMTP; usually 2525.")] = None,
+    simulator_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="The demo's payment gateway; usually 8026.")
+    ] = None,
 ) -> None:
     """Run everything on this machine, until Ctrl-C.
 
     Temporal's dev server, the ledger (SQLite), an inbox for mail and SMS, a worker and the API. What the environment
     names is used instead: `TEMPORAL_ADDRESS`, `LUNAS_DATABASE_URL`, `LUNAS_SMTP_HOST`. All state is in the data folder,
-    and a second start goes on from there.
+    and a second start goes on from there. With `--demo` comes a payment gateway that moves no money, unless
+    `LUNAS_PAYMENT_METHODS` names real ones.
 
     Example: `lunas up --demo`
     """
@@ -41,5 +45,6 @@ def up_command(
         temporal=port("--temporal-port", temporal_port, 7233),
         inbox=port("--inbox-port", inbox_port, 8025),
         smtp=port("--smtp-port", smtp_port, 2525),
+        simulator=port("--simulator-port", simulator_port, 8026),
     )
-    run(up(Plan(data.expanduser().resolve(), ports, os.environ), demo=demo, once=once))
+    run(up(Plan(data.expanduser().resolve(), ports, os.environ, demo), demo=demo, once=once))

@@ -15,13 +15,11 @@ from api.importing.model import Customer, OpenInvoice
 from api.schemas.customers import ContactBody, CustomerBody
 from api.schemas.invoices import InvoiceBody, LineBody
 from api.schemas.payments import PaymentBody
-from lunas.ledger.kinds import Language
+from lunas.ledger.kinds import IMPORTED, Language
 from lunas.receivables.money import Money
 
 _T = TypeVar("_T")
 
-#: Who brought money that was paid before the import.
-PROVIDER = "import"
 _BY = "import"
 
 
@@ -50,7 +48,7 @@ class ApiRegister:
         """Book it under a reference of its own, with the invoice date: no file says when it came in."""
         paid = invoice.total - invoice.outstanding
         body = PaymentBody(
-            provider=PROVIDER,
+            provider=IMPORTED,
             reference=f"paid before import: {invoice.number}",
             invoice=invoice.number,
             amount_minor=paid.minor,

@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, BackgroundTasks, Path, Query
 
 from api.errors import EVERYWHERE, NAMED, SENT, Kind, Problem, documented
-from api.keys import Issuer, Reader, signed
+from api.keys import Decider, Issuer, Reader, signed
 from api.present import customer_view
-from api.quiet import until_quiet
+from api.quiet import customer_until_quiet
 from api.routes import KeyedRoute
 from api.schemas.customers import (
     ContactBody,
@@ -22,13 +22,11 @@ from api.schemas.customers import (
     CustomerView,
 )
 from api.schemas.fields import Code, Filter, line
-from api.schemas.upkeep import Id
+from api.schemas.upkeep import Id, SignBody
 from api.services import House
 from lunas.ledger import customers as register
 from lunas.ledger.customers import contacts_of, customer_by_code
 from lunas.ledger.database import LedgerSession
-from lunas.ledger.facts import lock_customers
-from lunas.ledger.views import InvoiceQuery, list_invoices
 from lunas.receivables.ladder import Channel
 
 router = APIRouter(prefix="/v1/customers", tags=["customers"], route_class=KeyedRoute)
@@ -41,6 +39,7 @@ class CustomerFilter(Filter):
     """Which customers a list shows."""
 
     text: Annotated[str, line(100, "Looked for in code and name")] | None = None
+    cursor: Annotated[str, line(64, "The `next_cursor` of the page before")] | None = None
     limit: Annotated[int, Query(ge=1, le=200)] = 50
 
 
@@ -55,10 +54,10 @@ async def create_customer(body: CustomerBody, house: House, key: Issuer) -> Cust
 
 @router.get("", responses=documented(*EVERYWHERE))
 async def list_customers(asked: Annotated[CustomerFilter, Query()], house: House, key: Reader) -> CustomerPage:
-    """Customers by code."""
+    """Customers by code, a page at a time."""
     async with house.ledger.read() as session:
-        found = await register.find_customers(session, asked.text or "", asked.limit)
-        return CustomerPage(customers=[CustomerLine.model_validate(customer) for customer in found])
+        found, cursor = await register.find_customers(session, asked.text or "", after=asked.cursor, limit=asked.limit)
+    return CustomerPage(customers=[CustomerLine.model_validate(one) for one in found], next_cursor=cursor)
 
 
 @router.get("/{code:name}", responses=documented(*NAMED))
@@ -69,17 +68,17 @@ async def get_customer(code: CodeInPath, house: House, key: Reader) -> CustomerV
 
 
 @router.patch("/{code:name}", responses=documented(*NAMED, *SENT))
-async def change_customer(code: CodeInPath, body: CustomerChange, house: House, key: Issuer) -> CustomerView:
+async def change_customer(
+    code: CodeInPath, body: CustomerChange, house: House, key: Issuer, later: BackgroundTasks
+) -> CustomerView:
     """Change what is given; invoices that were issued before keep their calendar and policy."""
     if body.policy is not None:
         house.policies.file(body.policy)
     async with house.ledger.write() as session:
-        customer = await customer_by_code(session, code)
-        await lock_customers(session, [customer.id])
-        for field, value in body.columns().items():
-            setattr(customer, field, value)
-        await session.flush()
-        return await customer_view(session, customer)
+        customer = await register.change_customer(session, code, body.changes(), by=signed(body.by, key))
+        view = await customer_view(session, customer)
+    later.add_task(house.nudges.deliver_waiting)
+    return view
 
 
 @router.post("/{code:name}/contacts", status_code=201, responses=documented(*NAMED, *SENT))
@@ -118,19 +117,33 @@ async def opt_out(
     async with house.ledger.write() as session:
         await check_contact(session, code, contact_id)
         await register.opt_out(session, contact_id, channel, by=signed(None, key))
-        contacts = await contacts_of(session, (await customer_by_code(session, code)).id)
-        view = next(ContactView.model_validate(contact) for contact in contacts if contact.id == contact_id)
-    cursor = None
-    while True:
-        async with house.ledger.read() as session:
-            query = InvoiceQuery(customer=code, is_open=True)
-            page, cursor = await list_invoices(session, query, after=cursor, limit=500)
-        for invoice in page:
-            await until_quiet(house.ledger, invoice.number)
-        if cursor is None:
-            break
+        view = await _contact(session, code, contact_id)
+    await customer_until_quiet(house.ledger, code)
     later.add_task(house.nudges.deliver_waiting)
     return view
+
+
+@router.post("/{code:name}/contacts/{contact_id}/erasure", responses=documented(*NAMED, *SENT))
+async def erase_contact(
+    code: CodeInPath, contact_id: ContactId, body: SignBody, house: House, key: Decider, later: BackgroundTasks
+) -> ContactView:
+    """Forget a person, for good: name, role, addresses, and what relays and research said about them.
+
+    The contact's number stays, because notices and decisions refer to it, and the journals say who erased it. Once this
+    is answered no message leaves to it any more. Again is harmless.
+    """
+    async with house.ledger.write() as session:
+        await check_contact(session, code, contact_id)
+        await register.erase_contact(session, contact_id, by=signed(body.by, key))
+        view = await _contact(session, code, contact_id)
+    await customer_until_quiet(house.ledger, code)
+    later.add_task(house.nudges.deliver_waiting)
+    return view
+
+
+async def _contact(session: LedgerSession, code: str, contact_id: int) -> ContactView:
+    contacts = await contacts_of(session, (await customer_by_code(session, code)).id)
+    return next(ContactView.model_validate(contact) for contact in contacts if contact.id == contact_id)
 
 
 async def check_contact(session: LedgerSession, code: str, contact_id: int) -> None:

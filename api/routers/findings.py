@@ -31,7 +31,10 @@ async def list_findings(code: Annotated[Code, Path()], house: House, key: Reader
 
 @router.post("/v1/findings/{finding_id}/approval", status_code=204, responses=documented(*NAMED, *SENT))
 async def approve(finding_id: FindingId, body: SignBody, house: House, key: Decider, later: BackgroundTasks) -> None:
-    """Make a contact of what research found: from now on it may be written to."""
+    """Make a contact of what research found: from now on it may be written to.
+
+    A landline or a profile is only noted as the customer's, for people to call or to look at.
+    """
     async with house.ledger.write() as session:
         await approve_finding(session, finding_id, by=signed(body.by, key))
     later.add_task(house.nudges.deliver_waiting)

@@ -63,4 +63,4 @@ async def readyz(house: House, response: Response) -> Ready:
 )
 async def metrics(house: House) -> Response:
     """Figures for Prometheus."""
-    return Response(await house.metrics.render(house.ledger), media_type=CONTENT_TYPE)
+    return Response(await house.metrics.render(house.ledger, house.temporal), media_type=CONTENT_TYPE)

@@ -32,11 +32,10 @@ from workflows.nudging import Told
 router = APIRouter(prefix="/v1/invoices", tags=["invoices"], route_class=KeyedRoute)
 
 NumberInPath = Annotated[Number, Path()]
-#: Whose midnight ends the day for `overdue`, where no date is given.
-_HOME = "Asia/Jakarta"
 _LONGEST_TERMS = 999
 
-_WORDS = {
+#: What came of a nudge, as clients read it.
+WORDS = {
     Told.STARTED: shown.Told.STARTED,
     Told.SIGNALLED: shown.Told.RUNNING,
     Told.NOT_WANTED: shown.Told.CLOSED,
@@ -53,7 +52,7 @@ class InvoiceFilter(Filter):
     customer: Code | None = None
     due_from: Day | None = None
     due_to: Day | None = None
-    overdue: bool = Field(default=False, description="Open and past due, today in Jakarta or on `as_of`")
+    overdue: bool = Field(default=False, description="Open and past due: today by the company's clock, or on `as_of`")
     as_of: Day | None = None
     flag: Annotated[str, line(40, "What waits for a person", examples=["needs_approval"])] | None = None
     text: Annotated[str, line(100, "Looked for in number, customer and purchase order")] | None = None
@@ -107,11 +106,14 @@ async def issue_invoice(body: shown.InvoiceBody, house: House, key: Issuer, resp
         name = body.policy or customer.policy_name or house.policies.default
         plan = house.policies.resolved(name, customer.time_zone, body.issued_on)
         new = await _new(session, body, plan.terms)
-        _, is_new = await create_invoice(session, new, plan)
-    told = await house.nudges.start(body.number)
-    response.status_code = 201 if is_new else 200
+        issued = await create_invoice(session, new, plan)
+    if issued.is_new:
+        told = await house.nudges.start(issued.opening, issued.facts)
+        return present.new_invoice_view(issued, new.lines, WORDS[told])
+    told = await house.nudges.tell(body.number)
+    response.status_code = 200
     async with house.ledger.read() as session:
-        return await present.invoice_view(session, body.number, workflow=_WORDS[told])
+        return await present.invoice_view(session, body.number, workflow=WORDS[told])
 
 
 async def _new(session: LedgerSession, body: shown.InvoiceBody, of_policy: Terms) -> NewInvoice:
@@ -148,7 +150,7 @@ async def _terms(session: LedgerSession, body: shown.InvoiceBody, of_policy: Ter
 async def list_invoices(asked: Annotated[InvoiceFilter, Query()], house: House, key: Reader) -> shown.InvoicePage:
     """Invoices by due date, a page at a time."""
     async with house.ledger.read() as session:
-        today = (await session.now()).astimezone(zone(_HOME)).date()
+        today = (await session.now()).astimezone(zone(house.settings.company_time_zone)).date()
         page, cursor = await views.list_invoices(session, asked.query(today), after=asked.cursor, limit=asked.limit)
     return shown.InvoicePage(invoices=[present.invoice_line(view) for view in page], next_cursor=cursor)
 

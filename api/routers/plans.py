@@ -15,11 +15,14 @@ from api.schemas.fields import Number, PolicyName
 from api.schemas.plans import (
     BudgetView,
     ExceptionView,
+    LatePaymentView,
     LifecycleView,
+    MoneyView,
     PatienceView,
     PolicyList,
     PolicyView,
     PreviewFilter,
+    RateView,
     RehearsalBody,
     RehearsalFilter,
     RehearsalView,
@@ -119,7 +122,31 @@ def _policy(file: PolicyFile) -> PolicyView:
         patience=PatienceView.model_validate(file.patience),
         ladder=[_rung(rung) for rung in file.ladder.rungs],
         then=TailView.model_validate(file.ladder.tail),
+        money=_money(file),
+        late_payment=_late_payment(file),
     )
+
+
+def _money(file: PolicyFile) -> MoneyView:
+    rules = file.money
+    return MoneyView(
+        unnamed=rules.unnamed,
+        overpayment=rules.overpayment,
+        tolerance=dict(rules.tolerance.minor),
+        tolerance_percent=None if rules.tolerance.rate is None else _percent(rules.tolerance.rate),
+    )
+
+
+def _late_payment(file: PolicyFile) -> LatePaymentView | None:
+    rules = file.late_payment
+    if rules is None:
+        return None
+    own = [RateView(since=one.since, percent=_percent(one.rate)) for one in rules.rates if one.rate is not None]
+    return LatePaymentView(pack=rules.pack, interest=rules.interest, fee=rules.fee, rates=own)
+
+
+def _percent(rate: int) -> str:
+    return f"{rate / 1000:g}"
 
 
 def _rung(rung: Rung) -> RungView:

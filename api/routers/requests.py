@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated, Protocol
+from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Depends, Path
 
-from api.errors import ASKED, NAMED, Kind, Problem, documented
+from api.asking import Message, ask
+from api.errors import ASKED, NAMED, documented
 from api.keys import Decider, signed
 from api.present import request_view
 from api.routes import KeyedRoute, RequestKey
 from api.schemas import requests as asked
 from api.schemas.fields import Number
 from api.services import House
-from api.temporal import NotRunning, TemporalDown
 from lunas.ledger.customers import customer_by_code
-from lunas.ledger.database import Ledger
-from lunas.ledger.invoices import adopt_policy, opening_state
-from lunas.ledger.progress import settle
+from lunas.ledger.invoices import adopt_policy
 from lunas.ledger.views import InvoiceView, invoice_view
-from lunas.receivables.events import Request
-from lunas.receivables.lifecycle import allows
+from lunas.receivables.instalments import equal_instalments
+from lunas.receivables.invoice import Instalment
 from workflows import messages as m
-from workflows.nudging import Told
 
 router = APIRouter(prefix="/v1/invoices/{number:name}", tags=["requests"], route_class=KeyedRoute)
 
 _RESPONSES = documented(*NAMED, *ASKED)
-
-
-class Message(Protocol):
-    """A message that stands for one event."""
-
-    def event(self) -> Request: ...
 
 
 class Desk:
@@ -52,46 +42,15 @@ class Desk:
         A workflow that should run and does not is started first.
         """
         await self.invoice()
-        try:
-            view = await self._asked(update, message)
-        except NotRunning:
-            await self._start(message)
-            view = await self._asked(update, message)
-        await _settled(self.house.ledger, self.number)
-        return request_view(view)
+        return request_view(await ask(self.house, self.number, update, message, key=self._request_key))
 
     async def invoice(self) -> InvoiceView:
         """The invoice by the ledger; raises NotFound."""
         async with self.house.ledger.read() as session:
             return await invoice_view(session, self.number)
 
-    async def _asked(self, update: str, message: Message) -> m.View:
-        return await self.house.temporal.ask(self.number, update, message, key=self._request_key)
-
-    async def _start(self, message: Message) -> None:
-        match await self.house.nudges.tell(self.number):
-            case None:
-                raise TemporalDown(
-                    f"the workflow of invoice {self.number} does not run, and Temporal does not start it"
-                )
-            case Told.NOT_WANTED:
-                async with self.house.ledger.read() as session:
-                    state = await opening_state(session, self.number)
-                raise Problem(Kind.REFUSED, allows(state, message.event(), datetime.now(UTC)) or "it is closed")
-
 
 AtDesk = Annotated[Desk, Depends()]
-
-
-async def _settled(ledger: Ledger, number: str) -> None:
-    try:
-        await settle(ledger, number)
-    except TimeoutError:
-        raise Problem(
-            Kind.UNKNOWN,
-            f"the request is done and written down for invoice {number}, but a message that was let go before it has "
-            "not come to an end, and may arrive: do not ask again",
-        ) from None
 
 
 @router.post("/promise", responses=_RESPONSES)
@@ -99,6 +58,18 @@ async def record_promise(body: asked.PromiseBody, desk: AtDesk) -> asked.Request
     """The customer promises to pay by a date: dunning rests until then; a broken promise takes it up again."""
     message = m.RecordPromise(body.pay_by, desk.by(body.by), body.reason or "", body.amount_minor)
     return await desk.ask("record_promise", message)
+
+
+@router.post("/instalments", responses=_RESPONSES)
+async def agree_instalments(body: asked.PlanBody, desk: AtDesk) -> asked.RequestView:
+    """The customer is to pay all that is open in instalments: dunning rests as long as each comes by its day."""
+    if body.instalments is not None:
+        plan = tuple(Instalment(one.pay_by, one.amount_minor) for one in body.instalments)
+    else:
+        assert body.count is not None and body.first_on is not None
+        plan = equal_instalments((await desk.invoice()).balance, body.count, body.first_on, body.every)
+    message = m.AgreeInstalments(plan, desk.by(body.by), body.reason or "")
+    return await desk.ask("agree_instalments", message)
 
 
 @router.post("/dispute", responses=_RESPONSES)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, cast
 
 from pydantic import Field, model_validator
 
 from api.schemas.fields import Body, Code, Email, Person, Phone, PolicyName, View, ZoneName, line, lines
-from lunas.ledger.customers import NewContact, NewCustomer
+from lunas.ledger.customers import CustomerChanges, NewContact, NewCustomer
 from lunas.ledger.kinds import AddressState, ContactSource, Language
 
 Tongue = Annotated[Language, Field(strict=False, description="The language of messages")]
@@ -84,6 +84,7 @@ class CustomerChange(Body):
     postal_address: Address | None = None
     website: Website | None = None
     policy: PolicyName | None = None
+    by: Person | None = None
 
     @model_validator(mode="after")
     def _keeps_what_must_be(self) -> CustomerChange:
@@ -94,14 +95,15 @@ class CustomerChange(Body):
         ]
         if empty:
             raise ValueError(f"{', '.join(empty)} cannot be empty: give a value, or leave it out")
-        if not self.model_fields_set:
+        if not self.model_fields_set - {"by"}:
             raise ValueError("nothing would change: give at least one field")
         return self
 
-    def columns(self) -> dict[str, str | Language | None]:
-        """The ledger's columns that change, and their new values."""
-        given = self.model_dump(exclude_unset=True)
-        return {"policy_name" if name == "policy" else name: value for name, value in given.items()}
+    def changes(self) -> CustomerChanges:
+        """For the ledger."""
+        given = self.model_dump(exclude_unset=True, exclude={"by"})
+        renamed = {"policy_name" if name == "policy" else name: value for name, value in given.items()}
+        return cast(CustomerChanges, renamed)
 
 
 class ContactChange(Body):
@@ -162,3 +164,4 @@ class CustomerPage(View):
     """Customers by code."""
 
     customers: list[CustomerLine]
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last")

@@ -137,7 +137,15 @@ class BalanceView(View):
     reversed: int
     credited: int
     discount: int
+    tolerated: int = Field(description="What payments fell short by, within the policy's tolerance")
     outstanding: int
+
+
+class InstalmentView(View):
+    """A part of what is owed, and the day by which it is promised."""
+
+    pay_by: date
+    amount_minor: int
 
 
 class HoldView(View):
@@ -150,6 +158,7 @@ class HoldView(View):
     reason: str
     amount_minor: int | None
     promised_for: date | None
+    instalments: list[InstalmentView] = Field(description="Of a plan, after the one that is promised now")
 
 
 class BilledLine(View):

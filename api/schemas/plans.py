@@ -9,8 +9,10 @@ from typing import Annotated
 from pydantic import BaseModel, Field, model_validator
 
 from api.schemas.fields import Amount, Body, Day, Filter, Money, Number, PolicyName, View, ZoneName
+from lunas.receivables.interest import Mode
 from lunas.receivables.invoice import HoldKind, Stage
 from lunas.receivables.ladder import Channel, Do, Tone, When
+from lunas.receivables.leeway import Overpayment, Unnamed
 from lunas.receivables.money import Currency
 
 
@@ -57,12 +59,39 @@ class PatienceView(View):
     promise_grace: int
     promise_at_most: int
     promises: int
+    instalments: int
+    plan_at_most: int
     dispute: int
     pause: int
     approval: int
     research: int
     answer: int
     agency_report: int
+
+
+class MoneyView(View):
+    """What is done with money that names no invoice, is too much, or falls short a little."""
+
+    unnamed: Unnamed
+    overpayment: Overpayment
+    tolerance: dict[Currency, int] = Field(description="Minor units by currency; one that is not named has none")
+    tolerance_percent: str | None
+
+
+class LatePaymentView(View):
+    """Late interest and the late fee: by which rules, and what is done about them."""
+
+    pack: str
+    interest: Mode
+    fee: Mode
+    rates: list[RateView] = Field(description="The policy's own, in force from its first day in place of the pack's")
+
+
+class RateView(View):
+    """So many percent a year from that day on."""
+
+    since: date
+    percent: str
 
 
 class PolicyView(View):
@@ -77,6 +106,8 @@ class PolicyView(View):
     patience: PatienceView
     ladder: list[RungView]
     then: TailView
+    money: MoneyView
+    late_payment: LatePaymentView | None
 
 
 class PolicyList(View):

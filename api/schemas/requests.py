@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from api.schemas.customers import Name
 from api.schemas.fields import Amount, Body, Day, Email, Person, Phone, PolicyName, Reason, View
 from lunas.receivables.events import DisputeOutcome
+from lunas.receivables.instalments import Every
 from lunas.receivables.invoice import HoldKind, Stage
 
 
@@ -25,6 +26,29 @@ class PromiseBody(RequestBody):
 
     pay_by: Day
     amount_minor: Amount | None = None
+
+
+class InstalmentBody(Body):
+    """A part of what is open, and the day by which it is promised."""
+
+    pay_by: Day
+    amount_minor: Amount
+
+
+class PlanBody(RequestBody):
+    """All that is open in instalments: each by name, or `count` equal ones from `first_on` on."""
+
+    instalments: list[InstalmentBody] | None = Field(default=None, min_length=2, max_length=60)
+    count: int | None = Field(default=None, ge=2, le=60)
+    first_on: Day | None = None
+    every: Annotated[Every, Field(strict=False)] = Every.MONTH
+
+    @model_validator(mode="after")
+    def _one_way(self) -> PlanBody:
+        by_count = self.count is not None and self.first_on is not None
+        if by_count == (self.instalments is not None):
+            raise ValueError("give either `instalments`, or `count` and `first_on`")
+        return self
 
 
 class DisputeBody(RequestBody):

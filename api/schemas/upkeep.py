@@ -10,7 +10,8 @@ from pydantic import Field
 
 from api.keys import Scope
 from api.schemas.fields import Body, Person, Reason, View, line
-from lunas.ledger.kinds import FindingState, NoticeState
+from api.schemas.invoices import Told
+from lunas.ledger.kinds import FindingKind, FindingState, NoticeState
 from lunas.receivables.actions import NoticeKind
 from lunas.receivables.ladder import Channel
 
@@ -84,11 +85,22 @@ class SignBody(Body):
     by: Person
 
 
+class RevocationBody(Body):
+    """Who ends links, and why."""
+
+    by: Person
+    reason: Reason
+
+
 class FindingView(View):
-    """A contact that research found; nothing about a debt goes there until a person has approved it."""
+    """A contact that research found; nothing about a debt goes there until a person has approved it.
+
+    `email` and `sms` can be written to once they are approved; `phone` is a landline for a person to call, `profile` a
+    page for a person to open: nothing is ever sent to either.
+    """
 
     id: int
-    kind: str
+    kind: FindingKind
     value: str
     evidence: dict[str, Any]
     state: FindingState
@@ -127,6 +139,13 @@ class SettlementBody(Body):
 
     was_sent: bool
     by: Person
+
+
+class NudgeView(View):
+    """What came of a nudge: `started` says that no workflow ran before, `closed` that none is wanted."""
+
+    number: str
+    workflow: Told
 
 
 class AnswerBody(Body):

@@ -79,10 +79,13 @@ _PROBE = timedelta(seconds=2)
 
 @dataclass(frozen=True, slots=True)
 class UI:
-    """The web UI's settings. `port` None picks a free one; `public_path` is its place behind a reverse proxy."""
+    """The web UI's settings. `port` None picks a free one.
+
+    `public_path` (`/temporal`) is its place behind a reverse proxy that serves other things at `/`; empty for none.
+    """
 
     port: int | None = None
-    public_path: str = "/"
+    public_path: str = ""
     codec_endpoint: str | None = None
 
 
@@ -259,8 +262,8 @@ class TemporalServer:
                 str(self._ui_port),
                 "--ui-disable-news-fetch",
             ]
-            if self._ui.public_path != "/":
-                # Given as "/" the UI redirects deep links to //namespaces/…, which names another host.
+            if self._ui.public_path.strip("/"):
+                # Left out otherwise: given "/" the UI redirects deep links to //namespaces/…, which names another host.
                 arguments += ["--ui-public-path", self._ui.public_path]
             if self._ui.codec_endpoint is not None:
                 arguments += ["--ui-codec-endpoint", self._ui.codec_endpoint]

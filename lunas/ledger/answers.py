@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from lunas.ledger.briefs import NoticeBrief
+from lunas.briefs import NoticeBrief
 from lunas.receivables.invoice import Facts, HoldKind
 
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 
 from sqlalchemy import bindparam, select
 
-from lunas.ledger.briefs import EarlyPayment, InvoiceBrief, Line, NoticeBrief, Recipient
+from lunas.briefs import EarlyPayment, InvoiceBrief, Line, NoticeBrief, PaymentWay, Promised, Recipient
 from lunas.ledger.customers import Reachable
 from lunas.ledger.database import LedgerSession
 from lunas.ledger.facts import Seen
+from lunas.ledger.holds import promise_for
+from lunas.ledger.offers import usable_offers
 from lunas.ledger.tables import AllocationRow, CustomerRow, InvoiceLineRow, ReceiptRow
+from lunas.links import PayLink, mark_of
 from lunas.receivables.actions import NoticeKind, SendNotice
+from lunas.receivables.calendar import zone
+from lunas.receivables.invoice import Instalment
 from lunas.receivables.ladder import Channel
 from lunas.receivables.money import Money
 from lunas.receivables.terms import Terms
@@ -68,6 +73,29 @@ async def brief_for(
         first_mail=first_mail,
         pay_by=notice.pay_by,
         paid=await _last_paid(session, seen[0], notice) if notice.kind is NoticeKind.RECEIPT else None,
+        promised=await _promised(session, seen[0], notice),
+        ways=(
+            await ways_to_pay(session, seen[0].invoice.number, customer.time_zone)
+            if notice.kind is NoticeKind.OFFER_ALTERNATE_PAYMENT
+            else ()
+        ),
+        link=PayLink(seen[0].invoice.number, seen[0].link_epoch, mark_of(to.address)),
+    )
+
+
+async def ways_to_pay(session: LedgerSession, number: str, time_zone: str) -> tuple[PaymentWay, ...]:
+    """What was made ready for exactly what is open now, oldest first; dates are the time zone's. Raises NotFound."""
+    local, moment = zone(time_zone), timedelta(microseconds=1)
+    return tuple(
+        PaymentWay(
+            offer.method,
+            tuple((str(label), str(value)) for label, value in offer.instructions.items()),
+            offer.url,
+            (offer.expires_at - moment).astimezone(local).date() if offer.expires_at else None,
+            offer.qr,
+            offer.amount_minor,
+        )
+        for offer in await usable_offers(session, number)
     )
 
 
@@ -101,6 +129,17 @@ def _early_payment(seen: Seen, today: date) -> EarlyPayment | None:
         return None
     amount = terms.discount_on(Money(seen.balance.lines - seen.balance.credited, row.currency), row.issued_on, today)
     return EarlyPayment(amount, until) if 0 < amount.minor < seen.balance.outstanding else None
+
+
+async def _promised(session: LedgerSession, seen: Seen, notice: SendNotice) -> tuple[Promised, ...]:
+    """The instalments that were promised, or the part; nothing where the promise is about all that is open."""
+    if notice.kind is not NoticeKind.PROMISE_CONFIRMED or notice.pay_by is None:
+        return ()
+    promise = await promise_for(session, seen.invoice.id, notice.pay_by)
+    if promise is None or not promise.amount_minor or promise.amount_minor >= seen.balance.outstanding:
+        return ()
+    parts = (Instalment(notice.pay_by, promise.amount_minor), *promise.instalments)
+    return tuple(Promised(one.pay_by, Money(one.amount_minor, seen.invoice.currency)) for one in parts)
 
 
 async def _last_paid(session: LedgerSession, seen: Seen, notice: SendNotice) -> Money | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import bindparam, func, or_, select
@@ -30,8 +30,9 @@ from lunas.ledger.budget import Spent
 from lunas.ledger.customers import Reachable, best_of, contacts_of
 from lunas.ledger.database import WriteSession
 from lunas.ledger.facts import Seen, lock_customer_of, look_at
-from lunas.ledger.grouping import gather
+from lunas.ledger.grouping import Member, gather
 from lunas.ledger.kinds import ANSWERS, HEARD, NoticeState, Verdict
+from lunas.ledger.late_payment import CLAIMING, book_late_payment
 from lunas.ledger.policies import policy_under
 from lunas.ledger.progress import write_progress
 from lunas.ledger.release import cancel, release_covered
@@ -245,6 +246,8 @@ async def _take(case: _Case, to: Reachable, outreach: int | None, sender_domain:
     """Claim the notice, and with it what else falls due for the customer today."""
     session, order, asked, seen = case.session, case.order, case.order.notice, case.seen
     today = case.policy.calendar.local_date(order.at)
+    if asked.kind in CLAIMING:
+        seen = await book_late_payment(session, seen, case.policy, today)
     own = case.own
     first_mail = not any(row.channel is Channel.EMAIL and row.state in _WAS_SENT for row in case.notices)
     message = message_id(order.invoice, asked.rung, asked.channel, sender_domain)
@@ -277,7 +280,7 @@ async def _take(case: _Case, to: Reachable, outreach: int | None, sender_domain:
     notice.message_id = message
     session.add(notice)
     await session.flush()
-    members = await gather(session, notice, seen, case.policy.calendar)
+    members = await _with_charges(session, await gather(session, notice, seen, case.policy.calendar), today)
     brief = await brief_for(
         session,
         asked,
@@ -290,6 +293,20 @@ async def _take(case: _Case, to: Reachable, outreach: int | None, sender_domain:
     )
     covered = tuple(member.seen.invoice.number for member in members)
     return Claimed(notice.id, notice.token, to.contact_id, brief, covered, seen.facts)
+
+
+async def _with_charges(session: WriteSession, members: Sequence[Member], today: date) -> list[Member]:
+    """The same for the other invoices that the message speaks of."""
+    found = []
+    for member in members:
+        seen = member.seen
+        if member.notice.kind in CLAIMING:
+            policy = await policy_under(session, seen.invoice.policy_digest)
+            seen = await book_late_payment(session, seen, policy, today)
+            member.notice.facts_version = seen.invoice.facts_version
+        found.append(replace(member, seen=seen))
+    await session.flush()
+    return found
 
 
 async def _give_up_unless_claimed(case: _Case, answer: Answer) -> None:
@@ -327,7 +344,7 @@ async def _record(case: _Case, answer: Answer) -> None:
             channel=asked.channel,
             policy=f"{case.policy.name}@{case.policy.version}",
             facts_version=seen.invoice.facts_version,
-            balance_minor=seen.balance.outstanding,
+            balance_minor=answer.facts.balance.outstanding,
             gates=case.gates,
             why=why,
             until=answer.until if isinstance(answer, Wait) else None,

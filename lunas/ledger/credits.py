@@ -1,4 +1,4 @@
-"""What makes an invoice smaller or larger after it was issued: credit notes, and charges that are claimed."""
+"""Credit notes: they make an invoice smaller after it was issued."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from datetime import date
 
 from sqlalchemy import BigInteger, cast, func, select
 
+from lunas.ledger.announcing import announce_paid
 from lunas.ledger.database import WriteSession, insert_or_ignore
 from lunas.ledger.documents import body_digest
-from lunas.ledger.errors import Conflict, ReceiptConflict, Refused
+from lunas.ledger.errors import ReceiptConflict, Refused
 from lunas.ledger.facts import Seen, lock_customer_of, look_at, note_fact
-from lunas.ledger.kinds import ChargeKind
 from lunas.ledger.release import cancel_claimed
-from lunas.ledger.tables import AllocationRow, ChargeRow, CreditNoteRow, DiscountRow, ReversalPartRow
+from lunas.ledger.tables import AllocationRow, CreditNoteRow, DiscountRow, ReversalPartRow, ToleranceRow
 from lunas.receivables.invoice import Facts
 from lunas.receivables.money import Money
 
@@ -79,12 +79,18 @@ async def record_credit_note(session: WriteSession, note: NewCreditNote) -> tupl
     await session.flush()
     if outstanding <= 0:
         await cancel_claimed(session, seen.invoice.id)
-    return (await look_at(session, note.invoice)).facts, True
+    after = await look_at(session, note.invoice)
+    if after.balance.settled and not seen.balance.settled and after.balance.net_received > 0:
+        await announce_paid(session, after, 0, 0)  # the credit note met the rest of what money had begun
+    return after.facts, True
 
 
 async def _free(session: WriteSession, seen: Seen, minor: int, version: int) -> None:
-    """Take `minor` off what settles the invoice: receipts first, the last one first, then the discount."""
+    """Take `minor` off what settles it: what was tolerated, then receipts, the last one first, then the discount."""
     invoice_id = seen.invoice.id
+    if tolerated := min(seen.balance.tolerated, minor):
+        minor -= tolerated
+        session.add(ToleranceRow(invoice_id=invoice_id, amount_minor=-tolerated, facts_version=version, at=seen.now))
     taken = (
         select(AllocationRow.receipt_id, func.sum(AllocationRow.amount_minor).label("minor"))
         .where(AllocationRow.invoice_id == invoice_id)
@@ -120,44 +126,6 @@ async def _free(session: WriteSession, seen: Seen, minor: int, version: int) -> 
         )
     if minor > 0:
         session.add(DiscountRow(invoice_id=invoice_id, amount_minor=-minor, facts_version=version, at=seen.now))
-
-
-async def record_charge(
-    session: WriteSession,
-    number: str,
-    *,
-    reference: str,
-    kind: ChargeKind,
-    amount: Money,
-    charged_on: date,
-    by: str,
-) -> tuple[Facts, bool]:
-    """Claim interest or a fee on an invoice once per reference; answers with the facts, and whether it is new."""
-    await lock_customer_of(session, number)
-    seen = await look_at(session, number)
-    before = await session.scalar(
-        select(ChargeRow).where(ChargeRow.invoice_id == seen.invoice.id, ChargeRow.reference == reference)
-    )
-    if before is not None:
-        if (before.kind, before.amount_minor) != (kind, amount.minor):
-            raise Conflict(f"charge {reference!r} on invoice {number} exists already and says something else")
-        return seen.facts, False
-    if amount.currency is not seen.invoice.currency or amount.minor <= 0:
-        raise Refused(f"a charge of {amount} on an invoice in {seen.invoice.currency} cannot be")
-    note_fact(session, seen.invoice, seen.now, f"{kind}_charged", by=by, detail=f"{reference}: {amount}")
-    session.add(
-        ChargeRow(
-            invoice_id=seen.invoice.id,
-            reference=reference,
-            kind=kind,
-            amount_minor=amount.minor,
-            charged_on=charged_on,
-            by=by,
-            at=seen.now,
-        )
-    )
-    await session.flush()
-    return (await look_at(session, number)).facts, True
 
 
 def _taken(note: NewCreditNote) -> ReceiptConflict:

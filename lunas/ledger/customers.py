@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypedDict
 
 from sqlalchemy import String, bindparam, cast, or_, select, update
 
-from lunas.ledger.database import LedgerSession, WriteSession
+from lunas.ledger.database import LedgerSession, WriteSession, insert_or_ignore
 from lunas.ledger.errors import Conflict, NotFound
 from lunas.ledger.facts import note_fact
 from lunas.ledger.kinds import AddressState, ContactSource, Language
@@ -17,6 +18,7 @@ from lunas.receivables.calendar import zone
 from lunas.receivables.invoice import CLOSED
 from lunas.receivables.ladder import Channel
 
+_BY_CODE = select(CustomerRow).where(CustomerRow.code == bindparam("code"))
 _CONTACTS = (
     select(ContactRow)
     .where(ContactRow.customer_id == bindparam("customer"))
@@ -53,6 +55,17 @@ class NewCustomer:
     contacts: tuple[NewContact, ...] = ()
 
 
+class CustomerChanges(TypedDict, total=False):
+    """What is to change about a customer; what is left out stays as it is, and None empties what may be empty."""
+
+    name: str
+    language: Language
+    time_zone: str
+    postal_address: str | None
+    website: str | None
+    policy_name: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Reachable:
     """A contact that may be written to through a channel; `version` changes whenever the contact does."""
@@ -77,29 +90,51 @@ def address_of(contact: ContactRow, channel: Channel) -> str | None:
 async def create_customer(session: WriteSession, new: NewCustomer) -> CustomerRow:
     """Write a customer down; raises Conflict if the code is taken, CalendarError for an unknown time zone."""
     zone(new.time_zone)
-    if await session.scalar(select(CustomerRow.id).where(CustomerRow.code == new.code)):
-        raise Conflict(f"customer {new.code!r} exists already: change that one, or choose another code")
     now = await session.now()
-    customer = CustomerRow(
-        code=new.code,
-        name=new.name,
-        language=new.language,
-        time_zone=new.time_zone,
-        postal_address=new.postal_address,
-        website=new.website,
-        policy_name=new.policy_name,
-        created_at=now,
+    customer_id = await session.scalar(
+        insert_or_ignore(session, CustomerRow, "code")
+        .values(
+            code=new.code,
+            name=new.name,
+            language=new.language,
+            time_zone=new.time_zone,
+            postal_address=new.postal_address,
+            website=new.website,
+            policy_name=new.policy_name,
+            created_at=now,
+        )
+        .returning(CustomerRow.id)
     )
-    session.add(customer)
+    if customer_id is None:
+        raise Conflict(f"customer {new.code!r} exists already: change that one, or choose another code")
+    session.add_all(_row(customer_id, contact, now) for contact in new.contacts)
     await session.flush()
-    session.add_all(_row(customer.id, contact, now) for contact in new.contacts)
-    await session.flush()
+    return await session.get_one(CustomerRow, customer_id)
+
+
+async def change_customer(session: WriteSession, code: str, changes: CustomerChanges, *, by: str) -> CustomerRow:
+    """Change what is given; raises NotFound, and CalendarError for an unknown time zone.
+
+    Every open invoice of the customer gets a line in its journal that names what was changed (never the values: they
+    are personal data), and a new version of its facts: a message that is being prepared is then prepared anew. Invoices
+    keep the calendar and the policy that they were issued with.
+    """
+    if "time_zone" in changes:
+        zone(changes["time_zone"])
+    customer = await _lock_customer(session, code)
+    changed = [column for column, value in changes.items() if getattr(customer, column) != value]
+    for column in changed:
+        setattr(customer, column, changes[column])  # type: ignore[literal-required]
+    if changed:
+        await session.flush()
+        detail = ", ".join(column.replace("_", " ") for column in changed)
+        await _note_on_open_invoices(session, customer.id, "customer_changed", by=by, detail=detail)
     return customer
 
 
 async def customer_by_code(session: LedgerSession, code: str) -> CustomerRow:
     """The customer of that code; raises NotFound."""
-    customer = await session.scalar(select(CustomerRow).where(CustomerRow.code == code))
+    customer: CustomerRow | None = await session.scalar(_BY_CODE, {"code": code})
     if customer is None:
         raise NotFound(f"there is no customer {code!r}: check the code, or create the customer first")
     return customer
@@ -203,7 +238,9 @@ async def erase_contact(session: WriteSession, contact_id: int, *, by: str) -> N
     contact.approved = False
     contact.version += 1
     await session.flush()
-    await reachability_changed(session, contact.customer_id, now, by=by, detail=f"contact {contact_id} erased")
+    erased = f"contact {contact_id} erased"
+    await _note_on_open_invoices(session, contact.customer_id, "contact_erased", by=by, detail=erased)
+    await reachability_changed(session, contact.customer_id, now, by=by, detail=erased)
 
 
 async def contact_lost(session: WriteSession, contact: ContactRow, channel: Channel, now: datetime) -> None:
@@ -244,9 +281,23 @@ async def reachability_changed(session: WriteSession, customer_id: int, now: dat
     await session.flush()
 
 
+async def _note_on_open_invoices(session: WriteSession, customer_id: int, event: str, *, by: str, detail: str) -> None:
+    """A line in the journal of each open invoice of the customer, and its next version; needs the lock."""
+    now = await session.now()
+    still_open = await session.scalars(
+        select(InvoiceRow)
+        .where(InvoiceRow.customer_id == customer_id, InvoiceRow.stage.not_in(CLOSED))
+        .order_by(InvoiceRow.id)
+        .execution_options(populate_existing=True)
+    )
+    for invoice in still_open:
+        note_fact(session, invoice, now, event, by=by, detail=detail)
+    await session.flush()
+
+
 async def _lock_customer(session: WriteSession, code: str) -> CustomerRow:
     statement = select(CustomerRow).where(CustomerRow.code == code).with_for_update(key_share=True)
-    customer = await session.scalar(statement)
+    customer = await session.scalar(statement.execution_options(populate_existing=True))
     if customer is None:
         raise NotFound(f"there is no customer {code!r}: check the code, or create the customer first")
     return customer
@@ -271,13 +322,22 @@ async def _lock_contact(session: WriteSession, contact_id: int) -> tuple[Contact
     return row[0], row[1]
 
 
-async def find_customers(session: LedgerSession, text: str = "", limit: int = 50) -> Sequence[CustomerRow]:
-    """Customers whose code or name contains the text, by code."""
-    like = f"%{text}%"
-    statement = select(CustomerRow).order_by(CustomerRow.code).limit(limit)
+async def find_customers(
+    session: LedgerSession, text: str = "", *, after: str | None = None, limit: int = 50
+) -> tuple[Sequence[CustomerRow], str | None]:
+    """A page of customers whose code or name contains the text, by code, and the cursor of the next page.
+
+    The cursor is the last code of the page; None on the last one.
+    """
+    statement = select(CustomerRow).order_by(CustomerRow.code).limit(limit + 1)
     if text:
-        statement = statement.where(or_(CustomerRow.code.ilike(like), CustomerRow.name.ilike(like)))
-    return (await session.scalars(statement)).all()
+        columns = (CustomerRow.code, CustomerRow.name)
+        statement = statement.where(or_(*(column.icontains(text, autoescape=True) for column in columns)))
+    if after is not None:
+        statement = statement.where(CustomerRow.code > after)
+    found = (await session.scalars(statement)).all()
+    page = found[:limit]
+    return page, page[-1].code if len(found) > limit else None
 
 
 def _row(customer_id: int, new: NewContact, now: datetime) -> ContactRow:

@@ -13,25 +13,18 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import URL, ColumnElement, Connection, FunctionElement, Insert, event, literal, make_url, select
+from sqlalchemy import URL, ColumnElement, FunctionElement, Insert, literal, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from lunas.ledger.errors import LedgerError
+from lunas.ledger.sqlite import sqlite_engine
 from lunas.ledger.tables.base import Base, Moment
 
 #: A clock that stands in for the database's, in tests and under virtual time. It gives aware moments.
 Clock = Callable[[], datetime]
-
-#: How long a SQLite writer waits for another process's transaction, in milliseconds.
-BUSY_TIMEOUT = 10_000
-
-# FULL: what is committed survives a power cut. With NORMAL the last transactions may vanish; a lost `committing` would
-# let its message be sent again, and a lost receipt would dun somebody who has paid and was told so.
-_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT}")
 
 
 class DatabaseClock(FunctionElement[datetime]):
@@ -84,6 +77,13 @@ class ReadSession(LedgerSession):
 class WriteSession(LedgerSession):
     """A session that may write, and holds the write lock where the database has only one."""
 
+    def __init__(self, bind: AsyncEngine, clock: Clock | None, **options: Any) -> None:
+        super().__init__(bind, clock, **options)
+        #: Which endpoints subscribe to what, as `announcing` read it in this transaction; None before it did.
+        self.subscriptions: list[tuple[int, bool, frozenset[str]]] | None = None
+        #: Endpoints for which this transaction has written something to deliver.
+        self.announced: set[int] = set()
+
 
 def insert_or_ignore(session: LedgerSession, table: type[Base], *unique: str) -> Insert:
     """An INSERT that does nothing where a row with the same `unique` columns exists, or is being inserted."""
@@ -100,11 +100,13 @@ class Ledger:
 
     def __init__(self, url: str, *, clock: Clock | None = None, pool_size: int = 10) -> None:
         self.url = async_url(url)
+        #: Told after a commit for which endpoints of API clients it holds something to deliver; it must not raise.
+        self.on_announced: Callable[[frozenset[int]], None] | None = None
         self._clock = clock
         if self.is_sqlite:
-            self._reader = _sqlite_engine(self.url, "BEGIN", pool_size, read_only=True)
+            self._reader = sqlite_engine(self.url, "BEGIN", pool_size, read_only=True)
             # One connection: writers of this process queue up here, first come, first served, instead of polling.
-            self._writer = _sqlite_engine(self.url, "BEGIN IMMEDIATE", 1, read_only=False)
+            self._writer = sqlite_engine(self.url, "BEGIN IMMEDIATE", 1, read_only=False)
         else:
             self._writer = create_async_engine(
                 self.url,
@@ -137,6 +139,8 @@ class Ledger:
         """A transaction that is committed when the context is left, and rolled back on any error."""
         async with WriteSession(self._writer, self._clock) as session, session.begin():
             yield session
+        if session.announced and self.on_announced is not None:
+            self.on_announced(frozenset(session.announced))
 
     async def __aenter__(self) -> Self:
         return self
@@ -164,27 +168,3 @@ def async_url(url: str) -> URL:
             return parsed.set(drivername="postgresql+asyncpg")
         case other:
             raise LedgerError(f"{other} is no database of the ledger: give a sqlite:/// or postgresql:// URL")
-
-
-def _sqlite_engine(url: URL, begin: str, pool_size: int, *, read_only: bool) -> AsyncEngine:
-    engine = create_async_engine(
-        url,
-        pool_size=pool_size,
-        max_overflow=0,
-        hide_parameters=True,
-        connect_args={"isolation_level": None, "cached_statements": 500, "timeout": BUSY_TIMEOUT / 1000},
-    )
-    pragmas = (*_PRAGMAS, "query_only=ON") if read_only else _PRAGMAS
-
-    def prepare(connection: DBAPIConnection, record: object) -> None:
-        cursor = connection.cursor()
-        for pragma in pragmas:
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    def start(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-    event.listen(engine.sync_engine, "connect", prepare)
-    event.listen(engine.sync_engine, "begin", start)
-    return engine

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, ScalarSelect, Select, bindparam, cast, exists, func, select
+from sqlalchemy import BigInteger, ColumnElement, ScalarSelect, Select, bindparam, cast, exists, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from lunas.ledger.database import DatabaseClock, LedgerSession, WriteSession
 from lunas.ledger.errors import NotFound
-from lunas.ledger.kinds import HoldAct, JournalSource, NudgeKind
+from lunas.ledger.kinds import IMPORTED, HoldAct, JournalSource, NudgeKind
 from lunas.ledger.tables import (
     AllocationRow,
     ChargeRow,
@@ -22,10 +22,13 @@ from lunas.ledger.tables import (
     HoldRow,
     InvoiceRow,
     JournalRow,
+    LinkRevocationRow,
     NudgeRow,
     PlacementRow,
+    ReceiptRow,
     ReversalPartRow,
     SwitchRow,
+    ToleranceRow,
 )
 from lunas.receivables.invoice import Balance, Facts, HoldKind
 
@@ -40,12 +43,16 @@ class Seen:
     placed: bool
     stopped: bool
     now: datetime
+    earlier: int = 0  # of what was received and stayed: what was paid before the invoice came to us
+    link_epoch: int = 0  # how often links to it, or all of its customer's, were revoked
 
     @property
     def facts(self) -> Facts:
         """The versioned snapshot for the workflow."""
         row = self.invoice
-        return Facts(row.facts_version, self.balance, row.reachable, row.answers, row.other_way, row.agency)
+        return Facts(
+            row.facts_version, self.balance, row.reachable, row.answers, row.other_way, row.agency, self.earlier
+        )
 
 
 def _sum(
@@ -60,9 +67,19 @@ RECEIVED = _sum(AllocationRow.amount_minor, AllocationRow.invoice_id)
 REVERSED = _sum(ReversalPartRow.amount_minor, ReversalPartRow.invoice_id)
 CREDITED = _sum(CreditNoteRow.amount_minor, CreditNoteRow.invoice_id)
 DISCOUNT = _sum(DiscountRow.amount_minor, DiscountRow.invoice_id)
+TOLERATED = _sum(ToleranceRow.amount_minor, ToleranceRow.invoice_id)
+
+_IS_IMPORTED = ReceiptRow.provider == IMPORTED
+EARLIER = _sum(
+    AllocationRow.amount_minor, AllocationRow.invoice_id, ReceiptRow.id == AllocationRow.receipt_id, _IS_IMPORTED
+) - _sum(
+    ReversalPartRow.amount_minor, ReversalPartRow.invoice_id, ReceiptRow.id == ReversalPartRow.receipt_id, _IS_IMPORTED
+)
 
 #: What is open on an invoice, as one expression for lists and reports; `Balance.outstanding` says the same in the core.
-OUTSTANDING: ColumnElement[int] = InvoiceRow.total_minor + CHARGES - RECEIVED + REVERSED - CREDITED - DISCOUNT
+OUTSTANDING: ColumnElement[int] = (
+    InvoiceRow.total_minor + CHARGES - RECEIVED + REVERSED - CREDITED - DISCOUNT - TOLERATED
+)
 
 #: Keeps the locks of invoice numbers apart from other advisory locks.
 _NUMBERS = 0x1A5A
@@ -78,11 +95,34 @@ OPEN_HOLD: ScalarSelect[HoldKind | None] = (
 )
 PLACED = exists().where(PlacementRow.invoice_id == InvoiceRow.id, PlacementRow.ended_at.is_(None))
 STOPPED = select(SwitchRow.stopped).order_by(SwitchRow.id.desc()).limit(1).scalar_subquery()
+LINK_EPOCH = (
+    select(func.count())
+    .where(
+        LinkRevocationRow.customer_id == InvoiceRow.customer_id,
+        or_(LinkRevocationRow.invoice_id.is_(None), LinkRevocationRow.invoice_id == InvoiceRow.id),
+    )
+    .correlate(InvoiceRow)
+    .scalar_subquery()
+)
 
 
 # Statements that every notice needs are built once: building one costs as much as running it.
 LOOK = (
-    select(InvoiceRow, CHARGES, RECEIVED, REVERSED, CREDITED, DISCOUNT, OPEN_HOLD, PLACED, STOPPED, DatabaseClock())
+    select(
+        InvoiceRow,
+        CHARGES,
+        RECEIVED,
+        REVERSED,
+        CREDITED,
+        DISCOUNT,
+        TOLERATED,
+        EARLIER,
+        OPEN_HOLD,
+        PLACED,
+        STOPPED,
+        LINK_EPOCH,
+        DatabaseClock(),
+    )
     .order_by(InvoiceRow.next_at, InvoiceRow.id)
     .execution_options(populate_existing=True)
 )
@@ -96,20 +136,21 @@ _LOCK = (
 )
 
 
-async def look(session: LedgerSession, statement: Select[Any], values: Mapping[str, Any]) -> list[Seen]:
+async def look(session: LedgerSession, statement: Select[*tuple[Any, ...]], values: Mapping[str, Any]) -> list[Seen]:
     """Every invoice that a variant of `LOOK` finds, with its balance, hold and placement; soonest next step first."""
+    rows = await session.execute(statement, values)
     return [
         Seen(
             invoice=row,
-            balance=Balance(row.total_minor, charges, received, back, credited, discount),
+            balance=Balance(row.total_minor, *sums),
             hold=hold,
             placed=placed,
             stopped=bool(stopped),
             now=session.moment(now),
+            earlier=earlier,
+            link_epoch=epoch,
         )
-        for row, charges, received, back, credited, discount, hold, placed, stopped, now in await session.execute(
-            statement, values
-        )
+        for row, *sums, earlier, hold, placed, stopped, epoch, now in rows
     ]
 
 

@@ -11,9 +11,8 @@ from sqlalchemy import select
 from lunas.ledger.customers import NewContact, add_contact, customer_by_code
 from lunas.ledger.database import LedgerSession, WriteSession, insert_or_ignore
 from lunas.ledger.errors import NotFound, Refused
-from lunas.ledger.kinds import ContactSource, FindingState
+from lunas.ledger.kinds import ContactSource, FindingKind, FindingState
 from lunas.ledger.tables import CustomerRow, FindingRow
-from lunas.receivables.ladder import Channel
 
 #: Found contacts are tried after those that the customer gave us.
 _PRIORITY = 500
@@ -21,9 +20,9 @@ _PRIORITY = 500
 
 @dataclass(frozen=True, slots=True)
 class NewFinding:
-    """An address or number for `channel`, and where it was found: a URL and the words around it."""
+    """An address, a number or a page, and where it was found: a URL and the words around it."""
 
-    channel: Channel
+    kind: FindingKind
     value: str
     evidence: dict[str, Any]
 
@@ -39,7 +38,7 @@ async def propose(session: WriteSession, code: str, found: Sequence[NewFinding])
         await session.execute(
             insert_or_ignore(session, FindingRow, "customer_id", "kind", "value").values(
                 customer_id=customer.id,
-                kind=finding.channel.value,
+                kind=finding.kind.value,
                 value=finding.value,
                 evidence=finding.evidence,
                 found_at=now,
@@ -61,13 +60,18 @@ async def findings_of(session: LedgerSession, code: str, state: FindingState | N
     return (await session.scalars(statement)).all()
 
 
-async def approve_finding(session: WriteSession, finding_id: int, *, by: str) -> int:
+async def approve_finding(session: WriteSession, finding_id: int, *, by: str) -> int | None:
     """Make a contact of it, which may be written to from now on; returns the contact's id.
 
-    Raises NotFound, or Refused where it was decided already.
+    A landline or a profile is only noted as the customer's, for people to call or to look at: None is returned, and
+    nothing is ever sent there. Raises NotFound, or Refused where it was decided already.
     """
     finding, code = await _undecided(session, finding_id)
-    by_mail = finding.kind == Channel.EMAIL.value
+    kind = FindingKind(finding.kind)
+    if not kind.can_be_written_to:
+        await _decide(session, finding, FindingState.APPROVED, by)
+        return None
+    by_mail = kind is FindingKind.EMAIL
     contact = await add_contact(
         session,
         code,

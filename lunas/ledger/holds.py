@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import select
 
 from lunas.ledger.database import LedgerSession, WriteSession
 from lunas.ledger.kinds import HoldAct
 from lunas.ledger.tables import HoldRow, InvoiceRow
-from lunas.receivables.invoice import Hold
+from lunas.receivables.invoice import Hold, HoldKind, Instalment
 
 
 async def open_hold(session: LedgerSession, invoice_id: int) -> Hold | None:
@@ -20,7 +20,30 @@ async def open_hold(session: LedgerSession, invoice_id: int) -> Hold | None:
     )
     if row is None or row.act is HoldAct.LIFTED:
         return None
-    return Hold(row.kind, row.since, row.until, row.by, row.reason, row.amount_minor, row.promised_for)
+    return _hold(row)
+
+
+def _hold(row: HoldRow) -> Hold:
+    return Hold(
+        row.kind, row.since, row.until, row.by, row.reason, row.amount_minor, row.promised_for,
+        tuple(Instalment(date.fromisoformat(day), minor) for day, minor in row.instalments or ()),
+    )  # fmt: skip
+
+
+async def promise_for(session: LedgerSession, invoice_id: int, promised_for: date) -> Hold | None:
+    """What was promised last for that date, also where the promise holds no more."""
+    row = await session.scalar(
+        select(HoldRow)
+        .where(
+            HoldRow.invoice_id == invoice_id,
+            HoldRow.kind == HoldKind.PROMISE,
+            HoldRow.act == HoldAct.SET,
+            HoldRow.promised_for == promised_for,
+        )
+        .order_by(HoldRow.id.desc())
+        .limit(1)
+    )
+    return _hold(row) if row else None
 
 
 async def change_hold(session: WriteSession, invoice_id: int, hold: Hold | None, at: datetime, by: str) -> None:
@@ -56,4 +79,5 @@ def _row(invoice_id: int, act: HoldAct, hold: Hold, at: datetime, by: str) -> Ho
         amount_minor=hold.amount_minor,
         promised_for=hold.promised_for,
         at=at,
+        instalments=[[one.pay_by.isoformat(), one.amount_minor] for one in hold.instalments] or None,
     )

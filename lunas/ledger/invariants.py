@@ -12,23 +12,30 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, FunctionElement, cast, func, or_, select
+from sqlalchemy import BigInteger, ColumnElement, FunctionElement, and_, case, cast, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
 from lunas.ledger.database import LedgerSession
-from lunas.ledger.facts import CHARGES, CREDITED, DISCOUNT, OPEN_HOLD, OUTSTANDING, RECEIVED, REVERSED
+from lunas.ledger.facts import CHARGES, CREDITED, DISCOUNT, OPEN_HOLD, OUTSTANDING, RECEIVED, REVERSED, TOLERATED
 from lunas.ledger.journal import DIVERGED
-from lunas.ledger.kinds import JournalSource, NoticeState
-from lunas.ledger.receipts import ALLOCATED, UNAPPLIED
+from lunas.ledger.kinds import BookingState, JournalSource, NoticeState
+from lunas.ledger.matching import ALLOCATED, UNAPPLIED
 from lunas.ledger.tables import (
     AllocationRow,
+    ChargeRow,
     InvoiceLineRow,
     InvoiceRow,
     JournalRow,
     NoticeRow,
     PlacementRow,
+    ProviderReadingRow,
     ReceiptRow,
+    RemittanceRow,
+    ReversalRow,
+    ToleranceRow,
+    WaiverRow,
 )
+from lunas.providers.events import EventKind
 from lunas.receivables.actions import NoticeKind
 from lunas.receivables.invoice import CLOSED, HoldKind, Stage
 
@@ -57,7 +64,10 @@ async def violations(session: LedgerSession, *, at_rest: bool = False) -> list[V
         _nothing_hangs(session, at_rest),
         _sums_agree(session),
         _receipts_add_up(session),
+        _remittances_add_up(session),
+        _let_off_once(session),
         _booked_once(session),
+        _deliveries_are_booked(session),
         _journal_is_whole(session),
         _versions_are_whole(session),
         _placements_are_allowed(session, at_rest),
@@ -113,7 +123,11 @@ async def _sums_agree(session: LedgerSession) -> AsyncIterator[Violation]:
     for number, total, sum_of_lines in rows:
         yield Violation(6, number, f"its total is {total}, its lines add up to {sum_of_lines}")
     impossible = or_(
-        RECEIVED < REVERSED, DISCOUNT < 0, InvoiceRow.total_minor + CHARGES - CREDITED < 0, OUTSTANDING < 0
+        RECEIVED < REVERSED,
+        DISCOUNT < 0,
+        TOLERATED < 0,
+        InvoiceRow.total_minor + CHARGES - CREDITED < 0,
+        OUTSTANDING < 0,
     )
     for number, outstanding in await session.execute(select(InvoiceRow.number, OUTSTANDING).where(impossible)):
         yield Violation(7, number, f"the parts of its balance cannot be; {outstanding} is open")
@@ -134,6 +148,39 @@ async def _receipts_add_up(session: LedgerSession) -> AsyncIterator[Violation]:
         yield Violation(6, f"allocation {id_}", "it matches money to an invoice in another currency")
 
 
+async def _remittances_add_up(session: LedgerSession) -> AsyncIterator[Violation]:
+    """No remittance says more than came in; a receipt names one invoice or several, not both."""
+    said = cast(func.coalesce(func.sum(RemittanceRow.amount_minor), 0), BigInteger)
+    rows = await session.execute(
+        select(ReceiptRow.id, said)
+        .join(RemittanceRow, RemittanceRow.receipt_id == ReceiptRow.id)
+        .group_by(ReceiptRow.id)
+        .having(or_(said > ReceiptRow.amount_minor, func.count(ReceiptRow.named) > 0))
+    )
+    for id_, minor in rows:
+        yield Violation(
+            6, f"receipt {id_}", f"its remittance says {minor}: more than came in, or beside another number"
+        )
+
+
+async def _let_off_once(session: LedgerSession) -> AsyncIterator[Violation]:
+    """A short payment is let off once at a time; what was claimed was not waived under the same name."""
+    granted = func.sum(case((ToleranceRow.amount_minor > 0, 1), else_=-1))
+    twice = await session.execute(
+        select(ToleranceRow.invoice_id, granted).group_by(ToleranceRow.invoice_id).having(granted > 1)
+    )
+    for invoice_id, count in twice:
+        yield Violation(6, f"invoice id {invoice_id}", f"{count} short payments of it are let off at once")
+    both = await session.execute(
+        select(ChargeRow.id, WaiverRow.id).join(
+            WaiverRow,
+            and_(WaiverRow.invoice_id == ChargeRow.invoice_id, WaiverRow.reference == ChargeRow.reference),
+        )
+    )
+    for charge_id, waiver_id in both:
+        yield Violation(6, f"charge {charge_id}", f"it was waived as well (waiver {waiver_id})")
+
+
 async def _booked_once(session: LedgerSession) -> AsyncIterator[Violation]:
     rows = await session.execute(
         select(ReceiptRow.event_id, func.count())
@@ -143,6 +190,22 @@ async def _booked_once(session: LedgerSession) -> AsyncIterator[Violation]:
     )
     for event_id, booked in rows:
         yield Violation(8, f"provider event {event_id}", f"it was booked as {booked} receipts")
+
+
+async def _deliveries_are_booked(session: LedgerSession) -> AsyncIterator[Violation]:
+    """What a provider delivered and is marked as booked has its receipt or its reversal."""
+    receipt = exists().where(
+        ReceiptRow.provider == ProviderReadingRow.provider, ReceiptRow.reference == ProviderReadingRow.reference
+    )
+    reversal = exists().where(
+        ReversalRow.provider == ProviderReadingRow.provider, ReversalRow.reference == ProviderReadingRow.reversal
+    )
+    of_money = case((ProviderReadingRow.kind == EventKind.REVERSED, reversal), else_=receipt)
+    rows = await session.scalars(
+        select(ProviderReadingRow.event_id).where(ProviderReadingRow.state == BookingState.BOOKED, ~of_money)
+    )
+    for event_id in rows:
+        yield Violation(8, f"provider event {event_id}", "it is marked as booked, and there is no such money")
 
 
 async def _journal_is_whole(session: LedgerSession) -> AsyncIterator[Violation]:

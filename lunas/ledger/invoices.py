@@ -6,23 +6,33 @@ import re
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, exists, select
 
+from lunas.ledger.announcing import announce_issued
 from lunas.ledger.customers import contacts_of, customer_by_code, is_reachable
-from lunas.ledger.database import LedgerSession, WriteSession, insert_or_ignore
+from lunas.ledger.database import DatabaseClock, LedgerSession, WriteSession, insert_or_ignore
 from lunas.ledger.documents import body_digest, read_state
 from lunas.ledger.errors import InvoiceConflict, Refused
 from lunas.ledger.facts import Seen, lock_customer_of, lock_customers, lock_number, look_at, note_fact
 from lunas.ledger.kinds import JournalSource, NudgeKind
-from lunas.ledger.policies import keep_policy, policy_under
-from lunas.ledger.receipts import apply_waiting
+from lunas.ledger.matching import apply_waiting
+from lunas.ledger.policies import keep_policy, policy_digest, policy_under
+from lunas.ledger.progress import projected
 from lunas.ledger.recovery import recovered
-from lunas.ledger.tables import CustomerRow, InvoiceLineRow, InvoiceRow, JournalRow, NudgeRow
+from lunas.ledger.tables import CustomerRow, InvoiceLineRow, InvoiceRow, JournalRow, NudgeRow, PolicyRow
 from lunas.receivables.invoice import Balance, Facts, InvoiceState
+from lunas.receivables.leeway import Overpayment
 from lunas.receivables.money import LARGEST_MINOR, Currency, Money
 from lunas.receivables.policy import Policy
 from lunas.receivables.terms import Terms
+from lunas.receivables.view import standing
 
+#: What stands under a number already, whether a policy is stored, and the moment.
+_BEFORE = select(
+    select(InvoiceRow.body_digest).where(InvoiceRow.number == bindparam("number")).scalar_subquery(),
+    exists().where(PolicyRow.digest == bindparam("policy")),
+    DatabaseClock(),
+)
 _NUMBER = re.compile(r"[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]{0,62}[^\s\x00-\x1f\x7f])?")
 
 
@@ -73,8 +83,28 @@ class NewInvoice:
         return Money(sum(line.amount_minor for line in self.lines), self.currency)
 
 
-async def create_invoice(session: WriteSession, new: NewInvoice, policy: Policy) -> tuple[Facts, bool]:
-    """Write an invoice down once, with its copy of the policy; answers with the facts, and whether it is new.
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """An invoice as it stands in the ledger after it was issued: now, or before with the same words."""
+
+    is_new: bool
+    seen: Seen
+    customer: CustomerRow
+    policy: Policy
+
+    @property
+    def facts(self) -> Facts:
+        """What the ledger knows of it."""
+        return self.seen.facts
+
+    @property
+    def opening(self) -> InvoiceState:
+        """What the workflow of a new one starts from."""
+        return _opening(self.seen, self.customer.code, self.policy)
+
+
+async def create_invoice(session: WriteSession, new: NewInvoice, policy: Policy) -> Issued:
+    """Write an invoice down once, with its copy of the policy.
 
     Money that came for it earlier is matched at once, and an outbox nudge asks for its workflow. Raises
     InvoiceConflict where the number stands for an invoice that says something else, NotFound for an unknown
@@ -82,32 +112,46 @@ async def create_invoice(session: WriteSession, new: NewInvoice, policy: Policy)
     """
     _check(new)
     customer = await customer_by_code(session, new.customer)
-    await lock_number(session, new.number)
-    await lock_customers(session, [customer.id])
-    before = await session.scalar(select(InvoiceRow).where(InvoiceRow.number == new.number))
+    if session.locks_rows:
+        await lock_number(session, new.number)
+        await lock_customers(session, [customer.id])
+    asked = {"number": new.number, "policy": policy_digest(policy)}
+    before, is_stored, now = (await session.execute(_BEFORE, asked)).one()
     if before is not None:
-        if before.body_digest != new.digest:
+        if before != new.digest:
             raise _taken(new)
-        return (await look_at(session, new.number)).facts, False
-    policy_digest = await keep_policy(session, policy)
-    now = await session.now()
+        return Issued(False, await look_at(session, new.number), customer, policy)
+    if not is_stored:
+        await keep_policy(session, policy)
+    now = session.moment(now)
+    state = InvoiceState(
+        number=new.number,
+        customer=customer.code,
+        currency=new.currency,
+        issued_on=new.issued_on,
+        due_on=new.last_day,
+        opened_at=now,
+        policy=policy,
+        facts=Facts(1, Balance(new.total.minor), is_reachable(await contacts_of(session, customer.id))),
+    )
+    first = standing(state, now)
     invoice_id = await session.scalar(
-        insert_or_ignore(session, InvoiceRow, "number")
-        .values(
-            number=new.number,
-            customer_id=customer.id,
-            body_digest=new.digest,
-            currency=new.currency,
-            total_minor=new.total.minor,
-            issued_on=new.issued_on,
-            due_on=new.last_day,
-            terms=str(new.terms),
-            purchase_order=new.purchase_order,
-            policy_digest=policy_digest,
-            opened_at=now,
-            reachable=is_reachable(await contacts_of(session, customer.id)),
-        )
-        .returning(InvoiceRow.id)
+        insert_or_ignore(session, InvoiceRow, "number").returning(InvoiceRow.id),
+        {
+            "number": new.number,
+            "customer_id": customer.id,
+            "body_digest": new.digest,
+            "currency": new.currency,
+            "total_minor": new.total.minor,
+            "issued_on": new.issued_on,
+            "due_on": new.last_day,
+            "terms": str(new.terms),
+            "purchase_order": new.purchase_order,
+            "policy_digest": policy_digest(policy),
+            "opened_at": now,
+            "reachable": state.facts.reachable,
+            **projected(first),
+        },
     )
     if invoice_id is None:
         raise _taken(new)
@@ -126,8 +170,11 @@ async def create_invoice(session: WriteSession, new: NewInvoice, policy: Policy)
     session.add(NudgeRow(invoice_id=invoice_id, kind=NudgeKind.START, created_at=now))
     await session.flush()
     seen = await look_at(session, new.number)
-    await apply_waiting(session, seen)
-    return (await look_at(session, new.number)).facts, True
+    await announce_issued(session, seen, customer.code)
+    takes_credit = policy.money.overpayment is Overpayment.NEXT_INVOICE
+    if await apply_waiting(session, seen, credit_of=customer if takes_credit else None):
+        seen = await look_at(session, new.number)
+    return Issued(True, seen, customer, policy)
 
 
 def _first_line(invoice_id: int, new: NewInvoice, policy: Policy, now: datetime) -> JournalRow:
@@ -151,8 +198,8 @@ def _check(new: NewInvoice) -> None:
         )
     if not new.lines:
         raise Refused(f"invoice {new.number} has no lines: bill at least one")
-    if not 0 < new.total.minor <= LARGEST_MINOR:
-        raise Refused(f"invoice {new.number} bills {new.total}: the lines must add up to more than nothing")
+    if not 0 < sum(line.amount_minor for line in new.lines) <= LARGEST_MINOR:
+        raise Refused(f"the lines of invoice {new.number} must add up to 1 to {LARGEST_MINOR} minor units")
     if new.last_day < new.issued_on:
         raise Refused(f"invoice {new.number} is due on {new.last_day}, before it is issued on {new.issued_on}")
 
@@ -171,9 +218,9 @@ async def adopt_policy(session: WriteSession, number: str, policy: Policy, *, by
     """
     await lock_customer_of(session, number)
     seen = await look_at(session, number)
-    policy_digest = await keep_policy(session, policy)
-    if seen.invoice.policy_digest != policy_digest:
-        seen.invoice.policy_digest = policy_digest
+    adopted = await keep_policy(session, policy)
+    if seen.invoice.policy_digest != adopted:
+        seen.invoice.policy_digest = adopted
         detail = f"{policy.name}@{policy.version}"
         note_fact(session, seen.invoice, seen.now, "policy_adopted", by=by, detail=detail)
         await session.flush()
@@ -193,17 +240,22 @@ async def opening_state(session: LedgerSession, number: str) -> InvoiceState:
         return read_state(row.closed_state)
     customer = await session.scalar(select(CustomerRow.code).where(CustomerRow.id == row.customer_id))
     assert customer is not None
-    fresh = InvoiceState(
+    fresh = _opening(seen, customer, await policy_under(session, row.policy_digest))
+    return await recovered(session, seen, fresh) if row.sequence else fresh
+
+
+def _opening(seen: Seen, customer: str, policy: Policy) -> InvoiceState:
+    row = seen.invoice
+    return InvoiceState(
         number=row.number,
         customer=customer,
         currency=row.currency,
         issued_on=row.issued_on,
         due_on=row.due_on,
         opened_at=row.opened_at,
-        policy=await policy_under(session, row.policy_digest),
+        policy=policy,
         facts=_heard(seen),
     )
-    return await recovered(session, seen, fresh) if row.sequence else fresh
 
 
 def _heard(seen: Seen) -> Facts:

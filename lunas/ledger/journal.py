@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import select
 
@@ -75,3 +76,14 @@ async def journal_of(
     ).all()
     page = rows[:limit]
     return page, page[-1].id if len(rows) > limit else None
+
+
+async def last_decided_at(session: LedgerSession, invoice_id: int) -> datetime | None:
+    """The moment of the workflow's last decision, by its own clock: ahead of ours where its time is skipped."""
+    moment: datetime | None = await session.scalar(
+        select(JournalRow.at)
+        .where(JournalRow.invoice_id == invoice_id, JournalRow.source == JournalSource.WORKFLOW)
+        .order_by(JournalRow.sequence.desc())
+        .limit(1)
+    )
+    return moment

@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
-from lunas.ledger.database import LedgerSession, WriteSession
+from lunas.ledger.database import DatabaseClock, LedgerSession, WriteSession
 from lunas.ledger.documents import digest
 from lunas.ledger.errors import NotFound
 from lunas.ledger.tables import ApiKeyRow
 
 _MARK = "lunas"
+_BY_PREFIX = select(ApiKeyRow, DatabaseClock()).where(ApiKeyRow.prefix == bindparam("prefix"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +56,10 @@ async def verify_key(session: LedgerSession, key: str) -> ApiKey | None:
     prefix, _, secret = rest.partition("_")
     if mark != _MARK or not secret:
         return None
-    found = (await session.execute(select(ApiKeyRow, session.clock()).where(ApiKeyRow.prefix == prefix))).one_or_none()
+    found = (await session.execute(_BY_PREFIX, {"prefix": prefix})).one_or_none()
     if found is None:
         return None
-    row, now = found
+    row, now = found[0], session.moment(found[1])
     if not hmac.compare_digest(row.digest, digest(key)):
         return None
     if row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= now):

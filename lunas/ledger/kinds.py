@@ -48,6 +48,10 @@ HEARD = (NoticeState.CLAIMED, NoticeState.COMMITTING, NoticeState.SENT, NoticeSt
 ANSWERS = (NoticeKind.RECEIPT, NoticeKind.PROMISE_CONFIRMED)
 
 
+#: The provider of receipts that an import brings: paid before the invoice came to us, and so not answered.
+IMPORTED = "import"
+
+
 class JournalSource(StrEnum):
     """Who wrote a line of the journal: the workflow (a decision) or the ledger (a fact)."""
 
@@ -76,6 +80,32 @@ class ChargeKind(StrEnum):
     FEE = "fee"
 
 
+class FindingKind(StrEnum):
+    """What a person may do with a finding: write to it by mail or text, call it, or open the page and look.
+
+    Only what can be written to ever becomes a contact; a landline and a profile never hear from the machine.
+    """
+
+    EMAIL = "email"
+    SMS = "sms"
+    PHONE = "phone"
+    PROFILE = "profile"
+
+    @property
+    def can_be_written_to(self) -> bool:
+        """Whether approving it makes a contact that notices are sent to."""
+        return self in (FindingKind.EMAIL, FindingKind.SMS)
+
+
+class BookingState(StrEnum):
+    """What became of a provider's delivery."""
+
+    WAITING = "waiting"  # it moves money, and is not booked yet
+    BOOKED = "booked"
+    NOTED = "noted"  # it moves no money
+    REFUSED = "refused"  # it contradicts what is booked, or was never confirmed: a person decides
+
+
 class FindingState(StrEnum):
     """What a person made of a contact that research found."""
 
@@ -89,6 +119,19 @@ class PlacementEnd(StrEnum):
 
     RECALLED = "recalled"
     RETURNED = "returned"
+
+
+class DeliveryState(StrEnum):
+    """How far an event has come on its way to an endpoint; `failed` is tried again, `given_up` only on request."""
+
+    PENDING = "pending"
+    FAILED = "failed"
+    DELIVERED = "delivered"
+    GIVEN_UP = "given_up"
+
+
+#: States in which a delivery is still under way.
+UNDER_WAY = (DeliveryState.PENDING, DeliveryState.FAILED)
 
 
 class Verdict(StrEnum):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import aliased
 
 from lunas.ledger.database import LedgerSession, WriteSession
@@ -65,6 +65,12 @@ async def notice_by_message(session: LedgerSession, message_id: str) -> NoticeVi
 async def unsettled(session: LedgerSession) -> tuple[NoticeView, ...]:
     """Notices that may or may not have been sent, oldest first, for a person or the relay's log to settle."""
     return await _views(session, NoticeRow.state == NoticeState.UNKNOWN)
+
+
+async def count_by_state(session: LedgerSession) -> dict[NoticeState, int]:
+    """How many notices there are in each state that any has. It looks at every notice."""
+    rows = await session.execute(select(NoticeRow.state, func.count()).group_by(NoticeRow.state))
+    return {NoticeState(state): count for state, count in rows}
 
 
 async def settle_unknown(session: WriteSession, notice_id: int, *, was_sent: bool, by: str) -> NoticeView:

@@ -6,11 +6,11 @@ or an outage is delivered by the reconcile schedule.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from lunas.ledger.database import LedgerSession, WriteSession
 from lunas.ledger.kinds import NudgeKind
@@ -50,15 +50,19 @@ async def delivered(session: WriteSession, ids: Sequence[int]) -> None:
     )
 
 
-async def told(session: WriteSession, number: str, version: int) -> None:
-    """The workflow of `number` has been told the facts of `version`: every nudge up to now is delivered.
+async def told(session: WriteSession, versions: Mapping[str, int]) -> None:
+    """The workflows of these invoices have been told the facts of these versions: nudges up to now are delivered.
 
     Facts that came in since then have a nudge of their own, which stays.
     """
-    now = await session.now()
-    current = select(InvoiceRow.id).where(InvoiceRow.number == number, InvoiceRow.facts_version <= version)
-    await session.execute(
+    current = select(InvoiceRow.id).where(
+        InvoiceRow.number == bindparam("number"), InvoiceRow.facts_version <= bindparam("version")
+    )
+    statement = (
         update(NudgeRow)
         .where(NudgeRow.invoice_id.in_(current), NudgeRow.delivered_at.is_(None))
-        .values(delivered_at=now)
+        .values(delivered_at=session.clock())
+    )
+    await (await session.connection()).execute(
+        statement, [{"number": number, "version": version} for number, version in versions.items()]
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import lru_cache
 
 from sqlalchemy import select
 
@@ -17,14 +18,23 @@ _cache: OrderedDict[str, Policy] = OrderedDict()
 
 async def keep_policy(session: WriteSession, policy: Policy) -> str:
     """Store the policy unless it is there already; returns its digest."""
-    text = policy_text(policy)
-    key = digest(text)
+    key = policy_digest(policy)
     await session.execute(
         insert_or_ignore(session, PolicyRow, "digest").values(
-            digest=key, name=policy.name, version=policy.version, document=text, created_at=session.clock()
+            digest=key,
+            name=policy.name,
+            version=policy.version,
+            document=policy_text(policy),
+            created_at=session.clock(),
         )
     )
     return key
+
+
+@lru_cache(maxsize=_KEPT)
+def policy_digest(policy: Policy) -> str:
+    """The digest under which the policy is stored, or would be."""
+    return digest(policy_text(policy))
 
 
 async def policy_under(session: LedgerSession, key: str) -> Policy:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import exists, select
 
+from lunas.ledger.announcing import announce_decisions
 from lunas.ledger.database import Ledger, WriteSession
 from lunas.ledger.documents import state_text
 from lunas.ledger.facts import Seen, lock_customer_of, look_at, note_fact
@@ -15,7 +17,7 @@ from lunas.ledger.journal import DIVERGED, write_entries
 from lunas.ledger.kinds import ANSWERS, NoticeState
 from lunas.ledger.release import cancel_claimed
 from lunas.ledger.tables import InvoiceRow, NoticeRow
-from lunas.receivables.invoice import Facts, HoldKind, Progress
+from lunas.receivables.invoice import Facts, HoldKind, Progress, Standing
 
 #: D of the send protocol: how long a committed notice may still leave.
 COMMIT_LASTS = timedelta(seconds=4)
@@ -49,6 +51,7 @@ async def write_progress(session: WriteSession, seen: Seen, progress: Progress) 
     if newest <= invoice.sequence:
         await session.flush()
         return seen.hold
+    new = [entry for entry in progress.entries if entry.sequence > invoice.sequence]
     invoice.sequence = newest
     _project(invoice, progress, seen.now)
     held = progress.hold.kind if progress.hold else None
@@ -57,25 +60,34 @@ async def write_progress(session: WriteSession, seen: Seen, progress: Progress) 
     if (held and held is not seen.hold) or invoice.stage.is_closed:
         await cancel_claimed(session, invoice.id)
     await session.flush()
+    await announce_decisions(session, seen, new, progress.hold)
     return held
 
 
 def _project(invoice: InvoiceRow, progress: Progress, now: datetime) -> None:
     standing = progress.standing
     was_closed = invoice.stage.is_closed
-    invoice.stage = standing.stage
-    invoice.held = standing.held
-    invoice.held_until = standing.held_until
-    invoice.rung = standing.rung
-    invoice.next_step = standing.next_step[:200] if standing.next_step else None
-    invoice.next_at = standing.next_at
-    invoice.next_rung = standing.next_rung
-    invoice.next_channels = ",".join(standing.next_channels)
-    invoice.flags = ",".join(standing.flags)
+    for column, value in projected(standing).items():
+        setattr(invoice, column, value)
     if standing.stage.is_closed != was_closed:
         invoice.closed_at = now if standing.stage.is_closed else None
     if progress.closed is not None:
         invoice.closed_state = state_text(progress.closed)
+
+
+def projected(standing: Standing) -> dict[str, Any]:
+    """The columns of an invoice that lists, reports and grouping read."""
+    return {
+        "stage": standing.stage,
+        "held": standing.held,
+        "held_until": standing.held_until,
+        "rung": standing.rung,
+        "next_step": standing.next_step[:200] if standing.next_step else None,
+        "next_at": standing.next_at,
+        "next_rung": standing.next_rung,
+        "next_channels": ",".join(standing.next_channels),
+        "flags": ",".join(standing.flags),
+    }
 
 
 async def settle(ledger: Ledger, number: str, *, at_most: timedelta = COMMIT_LASTS + timedelta(seconds=1)) -> None:

@@ -1,8 +1,8 @@
-"""Money in: receipts and how they are matched to invoices. Nothing that came in is ever lost or booked twice.
+"""Money in: receipts, each booked once. Nothing that came in is ever lost; `matching` finds the invoices that it pays.
 
-What an invoice does not take stays unapplied on its receipt: an overpayment, another currency, an invoice that is not
-known yet. All of it happens in one transaction under the customer's lock; `progress.settle` then waits for messages
-that were already on their way.
+What no invoice takes stays unapplied on its receipt: an overpayment, another currency, an invoice that is not known
+yet. All of it happens in one transaction under the customers' locks; `progress.settle` then waits for messages that
+were already on their way.
 """
 
 from __future__ import annotations
@@ -11,30 +11,44 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, ColumnElement, ScalarSelect, cast, func, select
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import func, select
 
+from lunas.ledger.announcing import announce_received
 from lunas.ledger.database import LedgerSession, WriteSession, insert_or_ignore
 from lunas.ledger.documents import body_digest
 from lunas.ledger.errors import NotFound, ReceiptConflict, Refused
-from lunas.ledger.facts import Seen, lock_customer_of, lock_number, look_at, note_fact
-from lunas.ledger.release import cancel_claimed
-from lunas.ledger.tables import (
-    AllocationRow,
-    DiscountRow,
-    InvoiceRow,
-    ReceiptRow,
-    ReversalPartRow,
-    ReversalRow,
+from lunas.ledger.facts import lock_customer_of, lock_customers, lock_number, look_at
+from lunas.ledger.matching import (
+    ALLOCATED,
+    UNAPPLIED,
+    apply_oldest_first,
+    apply_waiting,
+    held_of,
+    lock_naming,
+    match,
 )
+from lunas.ledger.release import cancel_claimed
+from lunas.ledger.tables import AllocationRow, CustomerRow, InvoiceRow, PayerRow, ReceiptRow, RemittanceRow
 from lunas.receivables.invoice import Facts
 from lunas.receivables.money import Money
-from lunas.receivables.terms import Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Remitted:
+    """An invoice that a transfer for several of them names; `minor` None: as much as is open and left."""
+
+    invoice: str
+    minor: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NewReceipt:
-    """Money that came in. `paid_on` is its value date; `invoice` the number that the payer named, if any."""
+    """Money that came in. `paid_on` is its value date; `invoice` the number that the payer named, if any.
+
+    `lines` instead of `invoice`: one transfer for several, either all with amounts or none, and then what is due first
+    is paid first. `customer` is the code of who paid, if that was named: money without an invoice is then matched as
+    the invoices' policy says.
+    """
 
     provider: str
     reference: str
@@ -43,23 +57,45 @@ class NewReceipt:
     by: str
     invoice: str | None = None
     event_id: int | None = None
+    lines: tuple[Remitted, ...] = ()
+    customer: str | None = None
 
     @property
     def digest(self) -> str:
         """What makes a repetition the same receipt; who delivered it, and in which event, does not count."""
+        more = {
+            **({"lines": sorted((line.invoice, line.minor) for line in self.lines)} if self.lines else {}),
+            **({"customer": self.customer} if self.customer else {}),
+        }
         return body_digest(
             invoice=self.invoice,
             minor=self.amount.minor,
             currency=self.amount.currency,
             paid_on=self.paid_on,
+            **more,
         )
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """Every invoice that it names."""
+        return (self.invoice,) if self.invoice is not None else tuple(line.invoice for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one invoice holds of a receipt, and its facts."""
+
+    invoice: str
+    amount: Money
+    facts: Facts
 
 
 @dataclass(frozen=True, slots=True)
 class Booked:
     """What became of a receipt: `new` says whether it was booked now, or had been before.
 
-    `facts` are those of the invoice it was matched to; None where nothing was matched. `unapplied` waits for a match.
+    `parts` are what invoices hold of it. `invoice` and `facts` are of the first one that it was matched to; None where
+    nothing was matched. `unapplied` waits for a match.
     """
 
     receipt_id: int
@@ -68,16 +104,17 @@ class Booked:
     unapplied: Money
     invoice: str | None
     facts: Facts | None
+    parts: tuple[Part, ...] = ()
 
 
 async def record_receipt(session: WriteSession, receipt: NewReceipt) -> Booked:
-    """Book a receipt once, and match it to the invoice that it names.
+    """Book a receipt once, and match it to the invoices that it names, or to those of the customer that it names.
 
-    Raises ReceiptConflict where the reference stands for a receipt that says something else.
+    Raises ReceiptConflict where the reference stands for a receipt that says something else, Refused for a remittance
+    that does not add up.
     """
-    if receipt.amount.minor <= 0:
-        raise Refused(f"a receipt of {receipt.amount} cannot be: money that goes back is a reversal")
-    customer_known = receipt.invoice is not None and await _lock_if_known(session, receipt.invoice)
+    _check(receipt)
+    known, payer = await _lock_all(session, receipt)
     new_id = await session.scalar(
         insert_or_ignore(session, ReceiptRow, "provider", "reference")
         .values(
@@ -96,32 +133,73 @@ async def record_receipt(session: WriteSession, receipt: NewReceipt) -> Booked:
     )
     if new_id is None:
         return await _booked_before(session, receipt)
-    if customer_known and receipt.invoice is not None:
-        await apply_waiting(session, await look_at(session, receipt.invoice))
+    session.add_all(
+        RemittanceRow(receipt_id=new_id, number=line.invoice, amount_minor=line.minor) for line in receipt.lines
+    )
+    if receipt.customer is not None:
+        session.add(PayerRow(receipt_id=new_id, customer=receipt.customer))
+    await session.flush()
+    seen = await look_at(session, receipt.invoice) if receipt.invoice in known else None
+    await announce_received(session, new_id, receipt.provider, receipt.reference, receipt.amount, receipt.paid_on, seen)
+    await lock_naming(session, known)
+    for number in known:
+        await apply_waiting(session, seen or await look_at(session, number), locked=True)
+    if payer is not None and not receipt.numbers:
+        await apply_oldest_first(session, await session.get_one(ReceiptRow, new_id), payer)
     return await booked(session, new_id, new=True)
 
 
-async def apply_waiting(session: WriteSession, seen: Seen) -> None:
-    """Match to the invoice what was paid for it and is unapplied, oldest first; needs the customer's lock.
-
-    This is how a receipt finds its invoice: when it is booked, when the invoice comes after its money, and when a
-    reversal opens an invoice that was paid twice.
-    """
-    waiting = await session.execute(
-        select(ReceiptRow, UNAPPLIED)
-        .where(
-            ReceiptRow.named == seen.invoice.number,
-            ReceiptRow.currency == seen.invoice.currency,
-            UNAPPLIED > 0,
+def _check(receipt: NewReceipt) -> None:
+    amount = receipt.amount
+    if amount.minor <= 0:
+        raise Refused(f"a receipt of {amount} cannot be: money that goes back is a reversal")
+    if not receipt.lines:
+        return
+    if receipt.invoice is not None:
+        raise Refused("a receipt names one invoice, or has lines for several: leave one of the two out")
+    if len({line.invoice for line in receipt.lines}) < len(receipt.lines):
+        raise Refused("an invoice stands twice in the remittance: add its amounts up in one line")
+    stated = [line.minor for line in receipt.lines if line.minor is not None]
+    if stated and len(stated) < len(receipt.lines):
+        raise Refused("some lines of the remittance have an amount and some have none: give each one, or none")
+    if any(minor <= 0 for minor in stated) or sum(stated) > amount.minor:
+        said = Money(sum(stated), amount.currency)
+        raise Refused(
+            f"the lines of the remittance say {said} and {amount} came in: every line above 0, no more in all"
         )
-        .order_by(ReceiptRow.id)
+
+
+async def _lock_all(session: WriteSession, receipt: NewReceipt) -> tuple[tuple[str, ...], CustomerRow | None]:
+    """Lock the customers of all that the receipt names, in one order.
+
+    Answers with the invoices that are known, in the order in which they are to be paid, and the payer.
+    """
+    numbers = receipt.numbers
+    rows = await _invoices(session, numbers)
+    unknown = sorted(set(numbers) - {number for number, *_ in rows})
+    for number in unknown:
+        await lock_number(session, number)  # it may be being created at this moment
+    if unknown and session.locks_rows:
+        rows = await _invoices(session, numbers)
+    payer = None
+    if receipt.customer is not None:
+        payer = await session.scalar(select(CustomerRow).where(CustomerRow.code == receipt.customer))
+    owners = {owner for _, owner, _ in rows} | ({payer.id} if payer else set())
+    if owners:
+        await lock_customers(session, sorted(owners))
+    return tuple(number for number, *_ in rows), payer
+
+
+async def _invoices(session: WriteSession, numbers: Sequence[str]) -> list[tuple[str, int, date]]:
+    """Number, customer's id and due date of those that there are, the oldest due first."""
+    if not numbers:
+        return []
+    rows = await session.execute(
+        select(InvoiceRow.number, InvoiceRow.customer_id, InvoiceRow.due_on)
+        .where(InvoiceRow.number.in_(numbers))
+        .order_by(InvoiceRow.due_on, InvoiceRow.id)
     )
-    outstanding = seen.balance.outstanding
-    for receipt, unapplied in waiting.all():
-        outstanding -= await _match(session, seen, receipt, unapplied, outstanding)
-    if outstanding <= 0:
-        await cancel_claimed(session, seen.invoice.id)
-    await session.flush()
+    return [(row.number, row.customer_id, row.due_on) for row in rows]
 
 
 async def allocate(session: WriteSession, receipt_id: int, number: str, *, by: str) -> Booked:
@@ -141,7 +219,7 @@ async def allocate(session: WriteSession, receipt_id: int, number: str, *, by: s
         raise Refused(f"a receipt in {receipt.currency} cannot pay an invoice in {seen.invoice.currency}")
     if unapplied <= 0:
         raise Refused(f"nothing of receipt {receipt_id} is unapplied: it has been matched or reversed")
-    matched = await _match(session, seen, receipt, unapplied, seen.balance.outstanding, by=by)
+    matched = await match(session, seen, receipt, unapplied, seen.balance.outstanding, by=by)
     if not matched:
         raise Refused(f"nothing is open on invoice {number}: match the receipt to another one, or pay it back")
     if matched >= seen.balance.outstanding:
@@ -150,102 +228,34 @@ async def allocate(session: WriteSession, receipt_id: int, number: str, *, by: s
     return await booked(session, receipt_id, new=False)
 
 
-async def _match(
-    session: WriteSession,
-    seen: Seen,
-    receipt: ReceiptRow,
-    unapplied: int,
-    outstanding: int,
-    *,
-    by: str | None = None,
-) -> int:
-    """Allocate as much of `unapplied` as is open, with the discount that it earns; returns by how much less is owed."""
-    if outstanding <= 0 or unapplied <= 0:
-        return 0
-    discount = await _discount_earned(session, seen, receipt.paid_on, unapplied, outstanding)
-    amount = min(unapplied, outstanding - discount)
-    currency = seen.invoice.currency
-    detail = f"{Money(amount, currency)} of {receipt.provider} {receipt.reference}, paid on {receipt.paid_on}"
-    if discount:
-        detail += f"; early-payment discount {Money(discount, currency)}"
-    if unapplied > amount:
-        detail += f"; unapplied {Money(unapplied - amount, currency)}"
-    version = note_fact(
-        session, seen.invoice, seen.now, "receipt_allocated", by=by or receipt.by, detail=detail
-    )  # fmt: skip
-    session.add(
-        AllocationRow(
-            receipt_id=receipt.id,
-            invoice_id=seen.invoice.id,
-            amount_minor=amount,
-            facts_version=version,
-            at=seen.now,
-        )
-    )
-    if discount:
-        session.add(
-            DiscountRow(
-                invoice_id=seen.invoice.id,
-                receipt_id=receipt.id,
-                amount_minor=discount,
-                facts_version=version,
-                at=seen.now,
-            )
-        )
-    await session.flush()
-    return amount + discount
-
-
-async def _discount_earned(session: WriteSession, seen: Seen, paid_on: date, amount: int, outstanding: int) -> int:
-    """The early-payment discount that this payment earns, in minor units.
-
-    It is earned when the payment and the discount settle the invoice, and everything that settles it carries a value
-    date inside the window; the day of booking does not count. Its base is what was billed less credit notes.
-    """
-    invoice = seen.invoice
-    terms = Terms.parse(invoice.terms)
-    if terms.discount is None or seen.balance.discount:
-        return 0
-    latest = await session.scalar(
-        select(func.max(ReceiptRow.paid_on))
-        .join(AllocationRow, AllocationRow.receipt_id == ReceiptRow.id)
-        .where(AllocationRow.invoice_id == invoice.id)
-    )
-    base = Money(seen.balance.lines - seen.balance.credited, invoice.currency)
-    last_value_date = max(paid_on, latest) if latest else paid_on
-    discount = terms.discount_on(base, invoice.issued_on, last_value_date).minor
-    return discount if amount + discount >= outstanding > discount else 0
-
-
-def _of_receipt(amount: InstrumentedAttribute[int], receipt_id: InstrumentedAttribute[int]) -> ScalarSelect[int]:
-    total = cast(func.coalesce(func.sum(amount), 0), BigInteger)
-    return select(total).where(receipt_id == ReceiptRow.id).correlate(ReceiptRow).scalar_subquery()
-
-
-ALLOCATED = _of_receipt(AllocationRow.amount_minor, AllocationRow.receipt_id) - _of_receipt(
-    ReversalPartRow.amount_minor, ReversalPartRow.receipt_id
-)
-#: What is left of a receipt after what invoices took and what went back.
-UNAPPLIED: ColumnElement[int] = (
-    ReceiptRow.amount_minor - ALLOCATED - _of_receipt(ReversalRow.amount_minor, ReversalRow.receipt_id)
-)
-
-
 async def booked(session: LedgerSession, receipt_id: int, *, new: bool) -> Booked:
     """How a receipt stands now."""
     row = (
         await session.execute(select(ReceiptRow.currency, ALLOCATED, UNAPPLIED).where(ReceiptRow.id == receipt_id))
     ).one()
     currency, allocated, unapplied = row
-    number = await session.scalar(
-        select(InvoiceRow.number)
+    held = await session.execute(
+        select(InvoiceRow.number, func.min(AllocationRow.id))
         .join(AllocationRow, AllocationRow.invoice_id == InvoiceRow.id)
         .where(AllocationRow.receipt_id == receipt_id)
-        .order_by(AllocationRow.id)
-        .limit(1)
+        .group_by(InvoiceRow.number)
+        .order_by(func.min(AllocationRow.id))
     )
-    known = (await look_at(session, number)).facts if number else None
-    return Booked(receipt_id, new, Money(allocated, currency), Money(unapplied, currency), number, known)
+    parts = []
+    for number, _ in held.all():
+        seen = await look_at(session, number)
+        minor = await held_of(session, receipt_id, seen.invoice.id)
+        parts.append(Part(number, Money(minor, currency), seen.facts))
+    first = parts[0] if parts else None
+    return Booked(
+        receipt_id,
+        new,
+        Money(allocated, currency),
+        Money(unapplied, currency),
+        first.invoice if first else None,
+        first.facts if first else None,
+        tuple(parts),
+    )
 
 
 async def _booked_before(session: WriteSession, receipt: NewReceipt) -> Booked:
@@ -255,32 +265,18 @@ async def _booked_before(session: WriteSession, receipt: NewReceipt) -> Booked:
         )
     ).one()
     if row.digest != receipt.digest:
+        names = row.named or ", ".join(await _remitted(session, row.id)) or "no invoice"
         raise ReceiptConflict(
             f"receipt {receipt.reference!r} of {receipt.provider} is booked already as "
-            f"{Money(row.amount_minor, row.currency)} paid on {row.paid_on} for {row.named or 'no invoice'}: "
+            f"{Money(row.amount_minor, row.currency)} paid on {row.paid_on} for {names}: "
             "a reference stands for one receipt for ever"
         )
     return await booked(session, row.id, new=False)
 
 
-async def _lock_if_known(session: WriteSession, number: str) -> bool:
-    if await _is_locked(session, number):
-        return True
-    await lock_number(session, number)  # it may be being created at this moment
-    return await _is_locked(session, number)
-
-
-async def _is_locked(session: WriteSession, number: str) -> bool:
-    try:
-        await lock_customer_of(session, number)
-    except NotFound:
-        return False
-    return True
-
-
 @dataclass(frozen=True, slots=True)
 class Unapplied:
-    """A receipt of which something waits for a match, and the invoice number that its payer named."""
+    """A receipt of which something waits for a match, and what its payer named: one invoice, several, a customer."""
 
     receipt_id: int
     provider: str
@@ -290,13 +286,27 @@ class Unapplied:
     received_at: datetime
     amount: Money
     unapplied: Money
+    lines: tuple[str, ...] = ()
+    customer: str | None = None
 
 
 async def unapplied_receipts(session: LedgerSession, limit: int = 200) -> Sequence[Unapplied]:
     """Receipts of which something is unapplied, oldest first."""
-    rows = await session.execute(
-        select(ReceiptRow, UNAPPLIED).where(UNAPPLIED > 0).order_by(ReceiptRow.id).limit(limit)
+    found = await session.execute(
+        select(ReceiptRow, UNAPPLIED, PayerRow.customer)
+        .outerjoin(PayerRow, PayerRow.receipt_id == ReceiptRow.id)
+        .where(UNAPPLIED > 0)
+        .order_by(ReceiptRow.id)
+        .limit(limit)
     )
+    rows = found.all()
+    lines: dict[int, list[str]] = {}
+    for receipt_id, number in await session.execute(
+        select(RemittanceRow.receipt_id, RemittanceRow.number)
+        .where(RemittanceRow.receipt_id.in_([row.id for row, *_ in rows]))
+        .order_by(RemittanceRow.id)
+    ):
+        lines.setdefault(receipt_id, []).append(number)
     return [
         Unapplied(
             row.id,
@@ -307,6 +317,13 @@ async def unapplied_receipts(session: LedgerSession, limit: int = 200) -> Sequen
             row.received_at,
             Money(row.amount_minor, row.currency),
             Money(left, row.currency),
+            tuple(lines.get(row.id, ())),
+            customer,
         )
-        for row, left in rows
+        for row, left, customer in rows
     ]
+
+
+async def _remitted(session: LedgerSession, receipt_id: int) -> Sequence[str]:
+    statement = select(RemittanceRow.number).where(RemittanceRow.receipt_id == receipt_id).order_by(RemittanceRow.id)
+    return (await session.scalars(statement)).all()

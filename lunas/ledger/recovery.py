@@ -47,7 +47,7 @@ async def recovered(session: LedgerSession, seen: Seen, fresh: InvoiceState) -> 
         select(func.count()).where(
             JournalRow.invoice_id == row.id,
             JournalRow.source == JournalSource.WORKFLOW,
-            JournalRow.event == "promise_made",
+            JournalRow.event.in_(("promise_made", "instalments_agreed")),
         )
     )
     hold = await open_hold(session, row.id)

@@ -1,17 +1,18 @@
-"""Money that goes back: chargebacks, bounced transfers, refunds. A reversal is booked once, under its own reference."""
+"""Money that is taken back: chargebacks, bounced transfers. A reversal is booked once, under its own reference."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import BigInteger, cast, func, select
+from sqlalchemy import select
 
+from lunas.ledger.announcing import announce_reversed
 from lunas.ledger.database import WriteSession, insert_or_ignore
 from lunas.ledger.documents import body_digest
 from lunas.ledger.errors import NotFound, ReceiptConflict, Refused
 from lunas.ledger.facts import Seen, lock_customers, look_among, note_fact
-from lunas.ledger.receipts import UNAPPLIED, apply_waiting
+from lunas.ledger.matching import apply_waiting, lock_naming, unapplied_of
 from lunas.ledger.tables import (
     AllocationRow,
     DiscountRow,
@@ -19,6 +20,7 @@ from lunas.ledger.tables import (
     ReceiptRow,
     ReversalPartRow,
     ReversalRow,
+    ToleranceRow,
 )
 from lunas.receivables.invoice import Facts
 from lunas.receivables.money import Money
@@ -69,15 +71,9 @@ async def record_reversal(session: WriteSession, reversal: NewReversal) -> Rever
     )
     if before is not None:
         return await _reversed_before(session, before, reversal, receipt)
-    unapplied, taken_back = (
-        await session.execute(
-            select(UNAPPLIED, cast(func.coalesce(func.sum(ReversalRow.amount_minor), 0), BigInteger))
-            .outerjoin(ReversalRow, ReversalRow.receipt_id == ReceiptRow.id)
-            .where(ReceiptRow.id == receipt.id)
-            .group_by(ReceiptRow.id)
-        )
-    ).one()
-    left = Money(receipt.amount_minor - taken_back, receipt.currency)
+    unapplied = await unapplied_of(session, receipt.id)
+    held = await _allocated(session, receipt.id)
+    left = Money(unapplied + sum(minor for _, minor in held), receipt.currency)
     amount = reversal.amount or left
     if amount.currency is not left.currency or not 0 < amount.minor <= left.minor:
         raise Refused(f"{amount} of receipt {reversal.receipt!r} cannot go back: {left} of it is left")
@@ -100,35 +96,45 @@ async def record_reversal(session: WriteSession, reversal: NewReversal) -> Rever
         raise ReceiptConflict(
             f"reversal {reversal.reference!r} of {reversal.provider} is being booked for another receipt"
         )
-    parts = await _take_back(session, receipt, reversal_id, reversal, amount.minor - min(amount.minor, unapplied))
-    return Reversed(reversal_id, True, amount, await _facts_of(session, parts))
-
-
-async def _take_back(
-    session: WriteSession, receipt: ReceiptRow, reversal_id: int, reversal: NewReversal, minor: int
-) -> list[int]:
-    """Take `minor` back from the invoices that the receipt was matched to; returns their ids."""
-    allocated = await _allocated(session, receipt.id)
-    parts = []
-    for invoice_id, taken in allocated:
-        part = min(taken, minor)
-        if part <= 0:
-            continue
-        minor -= part
-        parts.append(invoice_id)
+    parts = _parts(held, amount.minor - min(amount.minor, unapplied))
+    # Before anything is matched anew: what the invoice becomes by that is the later event.
+    await announce_reversed(
+        session,
+        reversal_id,
+        reversal.provider,
+        reversal.reference,
+        reversal.receipt,
+        amount,
+        reversal.reversed_on,
+        parts,
+    )
+    for invoice_id, part in parts:
         seen = (await look_among(session, [invoice_id]))[invoice_id]
         await _reopen(session, seen, receipt, reversal_id, reversal, part)
-        await apply_waiting(session, (await look_among(session, [invoice_id]))[invoice_id])
+        await apply_waiting(session, (await look_among(session, [invoice_id]))[invoice_id], locked=True)
+    return Reversed(reversal_id, True, amount, await _facts_of(session, [invoice_id for invoice_id, _ in parts]))
+
+
+def _parts(held: list[tuple[int, int]], minor: int) -> list[tuple[int, int]]:
+    """How much of `minor` is taken back from which invoice, of what each holds of the receipt."""
+    parts = []
+    for invoice_id, taken in held:
+        part = min(taken, minor)
+        if part > 0:
+            minor -= part
+            parts.append((invoice_id, part))
     return parts
 
 
 async def _reopen(
     session: WriteSession, seen: Seen, receipt: ReceiptRow, reversal_id: int, reversal: NewReversal, part: int
 ) -> None:
-    currency, discount = seen.invoice.currency, seen.balance.discount
+    currency, discount, tolerated = seen.invoice.currency, seen.balance.discount, seen.balance.tolerated
     detail = f"{Money(part, currency)} of {receipt.provider} {receipt.reference} went back on {reversal.reversed_on}"
     if discount:
         detail += f"; early-payment discount {Money(discount, currency)} withdrawn"
+    if tolerated:
+        detail += f"; the {Money(tolerated, currency)} that were tolerated are owed again"
     version = note_fact(
         session,
         seen.invoice,
@@ -147,30 +153,33 @@ async def _reopen(
             facts_version=version,
         )
     )
-    if discount:
-        session.add(
-            DiscountRow(
-                invoice_id=seen.invoice.id,
-                receipt_id=receipt.id,
-                amount_minor=-discount,
-                facts_version=version,
-                at=seen.now,
+    for kind, minor in ((DiscountRow, discount), (ToleranceRow, tolerated)):
+        if minor:
+            session.add(
+                kind(
+                    invoice_id=seen.invoice.id,
+                    receipt_id=receipt.id,
+                    amount_minor=-minor,
+                    facts_version=version,
+                    at=seen.now,
+                )
             )
-        )
     await session.flush()
 
 
 async def _lock_receipt(session: WriteSession, reversal: NewReversal) -> ReceiptRow:
-    """The receipt, with every customer locked whose invoices it was matched to."""
+    """The receipt, with every customer locked whose invoices it was matched to, and all that may be matched instead."""
     this_receipt = (ReceiptRow.provider == reversal.provider, ReceiptRow.reference == reversal.receipt)
-    customers = await session.scalars(
-        select(InvoiceRow.customer_id)
+    rows = await session.execute(
+        select(InvoiceRow.number, InvoiceRow.customer_id)
         .join(AllocationRow, AllocationRow.invoice_id == InvoiceRow.id)
         .join(ReceiptRow, ReceiptRow.id == AllocationRow.receipt_id)
         .where(*this_receipt)
         .distinct()
     )
-    await lock_customers(session, customers.all())
+    owners = {row.number: row.customer_id for row in rows}
+    await lock_customers(session, sorted(set(owners.values())))
+    await lock_naming(session, sorted(owners))
     receipt = await session.scalar(select(ReceiptRow).where(*this_receipt).with_for_update(key_share=True))
     if receipt is None:
         raise NotFound(

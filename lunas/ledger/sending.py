@@ -185,22 +185,22 @@ async def record_refused(
 
     For now (4xx): it is claimed again, and the next attempt may try. For good (5xx): it has failed, and the contact
     is marked where the address is at fault (`bad_address` None: as the enhanced status code in `text` says). Before the
-    commit a refusal is recorded in the same way. Raises StaleNotice for an attempt that was overtaken.
+    commit a refusal is recorded in the same way. Where it has become `unknown` meanwhile, a refusal for now takes the
+    claim back: whoever still wants it may claim it again. Raises StaleNotice for an attempt that was overtaken.
     """
     group = await locked_group(session, notice_id)
     lead = group[0]
     if lead.state is not NoticeState.CLAIMED or lead.token != token:
         _check_under_way(lead, token)
-    was_given_up = lead.state is NoticeState.UNKNOWN  # the workflows have gone on: nobody would try again
+    # A workflow that was told so has gone on: a claim might stay for ever. Another, which only travelled with it or is
+    # still in this attempt, must be able to claim, so that it has not failed either.
+    was_given_up = lead.state is NoticeState.UNKNOWN
     for row in group:
-        row.state = NoticeState.FAILED if permanent or was_given_up else NoticeState.CLAIMED
+        row.state = NoticeState.FAILED if permanent else NoticeState.CLAIMED
         row.deadline = None
         row.code, row.answer = code, text[:_LONGEST_ANSWER]
-    if was_given_up:
-        for row in group[1:]:
-            row.lead_id = None
-    elif permanent:
-        for row in group[1:]:
+    if permanent or was_given_up:
+        for row in group[1:] if permanent else group:
             cancel(row)  # what the message covered may be claimed by itself
     await session.flush()
     if bad_address is None:

@@ -7,14 +7,15 @@ from datetime import date
 
 from sqlalchemy import select
 
+from lunas.briefs import InvoiceBrief, Recipient
 from lunas.ledger.briefing import invoice_brief
-from lunas.ledger.briefs import InvoiceBrief, Recipient
 from lunas.ledger.customers import contacts_of
 from lunas.ledger.database import LedgerSession
 from lunas.ledger.facts import look_at
 from lunas.ledger.journal import journal_of
 from lunas.ledger.tables import CustomerRow
 from lunas.ledger.views import lines_of
+from lunas.links import PayLink
 from lunas.receivables.calendar import zone
 
 _MOST_HISTORY = 500
@@ -22,13 +23,18 @@ _MOST_HISTORY = 500
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One invoice, whom it concerns with every way to reach them, and what happened so far, oldest first."""
+    """One invoice, whom it concerns with every way to reach them, and what happened so far, oldest first.
+
+    Days are those of the customer's `time_zone`.
+    """
 
     invoice: InvoiceBrief
     to: Recipient
     emails: tuple[str, ...]
     phones: tuple[str, ...]
     history: tuple[tuple[date, str], ...]
+    time_zone: str
+    link: PayLink
 
 
 async def account_of(session: LedgerSession, number: str, today: date) -> Account:
@@ -56,4 +62,6 @@ async def account_of(session: LedgerSession, number: str, today: date) -> Accoun
             (row.at.astimezone(local).date(), f"{row.event.replace('_', ' ')}{f': {row.detail}' if row.detail else ''}")
             for row in rows
         ),
+        time_zone=customer.time_zone,
+        link=PayLink(number, seen.link_epoch),
     )

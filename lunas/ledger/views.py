@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, or_, select
 
 from lunas.ledger.database import LedgerSession
 from lunas.ledger.errors import LedgerError
-from lunas.ledger.facts import OUTSTANDING, unknown_invoice
+from lunas.ledger.facts import OUTSTANDING, Seen, unknown_invoice
 from lunas.ledger.tables import CustomerRow, InvoiceLineRow, InvoiceRow
 from lunas.receivables.invoice import CLOSED, HoldKind, Stage
 from lunas.receivables.money import Money
@@ -75,6 +75,11 @@ async def invoice_view(session: LedgerSession, number: str) -> InvoiceView:
     if row is None:
         raise unknown_invoice(number)
     return _view(row[0], row[1], row[2], row[3])
+
+
+def view_of(seen: Seen, customer: CustomerRow) -> InvoiceView:
+    """The same for a caller that has looked at the invoice already."""
+    return _view(seen.invoice, customer.code, customer.name, seen.balance.outstanding)
 
 
 async def lines_of(session: LedgerSession, number: str) -> tuple[InvoiceLineRow, ...]:

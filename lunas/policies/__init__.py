@@ -1,4 +1,7 @@
-"""The shipped policies, and the loader of any: a YAML file in, a checked policy out, holidays resolved to dates."""
+"""The shipped policies, and the loader of any: a YAML file in, a checked policy out, holidays resolved to dates.
+
+A file that was edited is read again by the next invoice; those that were issued before keep the copy they carry.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,13 @@ from pathlib import Path
 import holidays as holiday_calendars
 import yaml
 
+from lunas.policies.packs import check_late_payment
 from lunas.receivables.policy import Policy, PolicyError, PolicyFile, parse_policy
 
 SHIPPED = Path(__file__).parent
+
+#: When a file was last written, in nanoseconds, and its size in bytes.
+Stamp = tuple[int, int]
 
 #: Kinds of holiday on which nobody is dunned, where a country's calendar knows them.
 _CATEGORIES = ("public", "government")
@@ -25,7 +32,8 @@ def load_policy(name: str, folder: Path | None = None) -> PolicyFile:
 
     Raises PolicyError, which names the file, where there is none or it cannot be followed.
     """
-    return _load(name, (folder or SHIPPED).resolve())
+    folder = (folder or SHIPPED).resolve()
+    return _load(name, folder, _stamp(name, folder))
 
 
 def policy_names(folder: Path | None = None) -> tuple[str, ...]:
@@ -38,7 +46,8 @@ def policy_for(name: str, zone: str, year: int, folder: Path | None = None) -> P
 
     Its holidays reach three years beyond `year`. Raises PolicyError.
     """
-    return _resolve(name, zone, year, (folder or SHIPPED).resolve())
+    folder = (folder or SHIPPED).resolve()
+    return _resolve(name, zone, year, folder, _stamp(name, folder))
 
 
 def holidays_for(country: str, years: Iterable[int]) -> tuple[date, ...]:
@@ -49,8 +58,18 @@ def holidays_for(country: str, years: Iterable[int]) -> tuple[date, ...]:
     return _holidays(country, tuple(sorted(set(years))))
 
 
+def _stamp(name: str, folder: Path) -> Stamp | None:
+    """What tells one state of the file from another; None where there is no such file."""
+    try:
+        found = (folder / f"{name}.yaml").stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
 @lru_cache(maxsize=64)
-def _load(name: str, folder: Path) -> PolicyFile:
+def _load(name: str, folder: Path, stamp: Stamp | None) -> PolicyFile:
+    """The file as it was at `stamp`, which is only there to have another state read anew. Errors are not kept."""
     file = folder / f"{name}.yaml"
     if name not in policy_names(folder):
         known = ", ".join(policy_names(folder)) or "none"
@@ -59,14 +78,19 @@ def _load(name: str, folder: Path) -> PolicyFile:
         policy = parse_policy(yaml.safe_load(file.read_text(encoding="utf-8")))
     except (PolicyError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise PolicyError(f"{file}: {error}") from error
+    if policy.late_payment is not None:
+        try:
+            check_late_payment(policy.late_payment)
+        except PolicyError as error:
+            raise PolicyError(f"{file}: policy.late_payment.{error}") from error
     if policy.name != name:
         raise PolicyError(f"{file}: policy.name is {policy.name!r}: give it the name of its file, {name!r}")
     return policy
 
 
 @lru_cache(maxsize=256)
-def _resolve(name: str, zone: str, year: int, folder: Path) -> Policy:
-    policy = _load(name, folder)
+def _resolve(name: str, zone: str, year: int, folder: Path, stamp: Stamp | None) -> Policy:
+    policy = _load(name, folder, stamp)
     if policy.holidays is None:
         return policy.for_customer(zone)
     try:

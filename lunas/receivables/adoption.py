@@ -38,18 +38,25 @@ def difference(old: Facts, new: Facts) -> tuple[FactEvent, ...]:
 def _money(old: Facts, new: Facts) -> list[FactEvent]:
     before, after = old.balance, new.balance
     was_settled = before.settled and old.version > 0  # before the first version nothing was known, not nothing owed
+    earlier = _is_only_earlier_money(old, new)
     if after.settled:
         if was_settled:
             return []
-        return [PaidInFull() if after.net_received > 0 else CreditedInFull()]
+        return [PaidInFull(earlier) if after.net_received > 0 else CreditedInFull()]
     events: list[FactEvent] = []
     if was_settled or after.reversed > before.reversed:
         events.append(PaymentReversed())
     if after.net_received > before.net_received:
-        events.append(PartPaymentReceived())
+        events.append(PartPaymentReceived(earlier))
     if after.credited > before.credited:
         events.append(CreditNoteIssued())
     return events
+
+
+def _is_only_earlier_money(old: Facts, new: Facts) -> bool:
+    """Whether none of the money that the new version shows came to us: the customer knows it since it was paid."""
+    came_to_us = new.balance.net_received - new.earlier > old.balance.net_received - old.earlier
+    return not came_to_us and (new.earlier > old.earlier or new.earlier >= new.balance.net_received)
 
 
 def _people(old: Facts, new: Facts) -> list[FactEvent]:

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from lunas.receivables.deadlines import has_work
 from lunas.receivables.events import (
     ContactResearched,
     DisputeRaised,
     Event,
+    InstalmentsAgreed,
+    MoneyEvent,
     NoticeUndeliverable,
     Paused,
     PolicyChanged,
@@ -117,6 +120,11 @@ def a_hold_came_between(state: InvoiceState, event: Event, at: datetime) -> bool
     return state.hold is not None
 
 
+def it_was_paid_before_it_came(state: InvoiceState, event: Event, at: datetime) -> bool:
+    """it was paid before the invoice came to us"""
+    return isinstance(event, MoneyEvent) and event.earlier
+
+
 def the_promise_is_within_limits(state: InvoiceState, event: Event, at: datetime) -> bool:
     """no dispute, credit hold or approval stands, the date is from today on and not too far off, the amount is
     more than 0 and no more than is open, and the policy's number of promises is not used up"""
@@ -128,6 +136,24 @@ def the_promise_is_within_limits(state: InvoiceState, event: Event, at: datetime
     right_date = event.pay_by is not None and today <= event.pay_by <= last
     right_amount = event.amount_minor is None or 0 < event.amount_minor <= state.facts.balance.outstanding
     return right_date and right_amount and state.promises < state.policy.patience.promises
+
+
+def the_plan_is_within_limits(state: InvoiceState, event: Event, at: datetime) -> bool:
+    """no dispute, credit hold or approval stands, the instalments are more than one and no more than the policy has,
+    each of more than 0, on days that ascend from today and do not end too far off, together they are all that is
+    open, and the policy's number of promises is not used up"""
+    assert isinstance(event, InstalmentsAgreed)
+    patience, plan = state.policy.patience, event.instalments
+    if state.hold is not None and state.hold.kind not in (HoldKind.PROMISE, HoldKind.PAUSE):
+        return False
+    if not 2 <= len(plan) <= patience.instalments or state.promises >= patience.promises:
+        return False
+    today = state.policy.calendar.local_date(at)
+    ascend = all(one.pay_by < other.pay_by for one, other in pairwise(plan))
+    last = today + timedelta(days=patience.plan_at_most)
+    right_dates = ascend and today <= plan[0].pay_by and plan[-1].pay_by <= last
+    amounts = [one.amount_minor for one in plan]
+    return right_dates and min(amounts) > 0 and sum(amounts) == state.facts.balance.outstanding
 
 
 def the_disputed_amount_is_open(state: InvoiceState, event: Event, at: datetime) -> bool:

@@ -6,7 +6,7 @@ The first line of each docstring is what operations staff read in the printed ta
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 
 from lunas.receivables.actions import (
     NoticeKind,
@@ -29,6 +29,7 @@ from lunas.receivables.events import (
     ContactResearched,
     DisputeRaised,
     DisputeResolved,
+    InstalmentsAgreed,
     NoticeOutcome,
     NoticePostponed,
     NoticeSent,
@@ -39,7 +40,7 @@ from lunas.receivables.events import (
     Request,
     RungFellDue,
 )
-from lunas.receivables.invoice import Climb, HoldKind, Placement, Research
+from lunas.receivables.invoice import Climb, Hold, HoldKind, Placement, Research
 from lunas.receivables.ladder import FIRST_DAY, Channel, Do
 from lunas.receivables.money import Money
 from lunas.receivables.standstill import hold
@@ -173,14 +174,40 @@ def note_the_candidates(step: Step) -> Step:
 
 def hold_for_the_promise(step: Step) -> Step:
     """stop until the promised date and its grace"""
-    event, state = step.event, step.state
+    event = step.event
     assert isinstance(event, PromiseMade) and event.pay_by is not None
-    until = state.policy.calendar.end_of(event.pay_by + timedelta(days=state.policy.patience.promise_grace))
+    until = _end_of_patience(step, event.pay_by)
     step = hold(step, HoldKind.PROMISE, until, amount_minor=event.amount_minor, promised_for=event.pay_by)
-    count = state.promises + 1
-    step = step.change(promises=count, received_at_promise=state.facts.balance.net_received)
+    return _confirm(step, event.pay_by)
+
+
+def hold_for_the_first_instalment(step: Step) -> Step:
+    """stop until the first instalment's date and its grace"""
+    assert isinstance(step.event, InstalmentsAgreed)
+    first, *others = step.event.instalments
+    until = _end_of_patience(step, first.pay_by)
+    step = hold(
+        step,
+        HoldKind.PROMISE,
+        until,
+        amount_minor=first.amount_minor,
+        promised_for=first.pay_by,
+        instalments=tuple(others),
+    )
+    return _confirm(step, first.pay_by)
+
+
+def _confirm(step: Step, pay_by: date) -> Step:
+    count = step.state.promises + 1
+    step = step.change(promises=count, received_at_promise=step.state.facts.balance.net_received)
     confirmed = f"promise_confirmed+{count}"
-    return step.order(SendNotice(confirmed, NoticeKind.PROMISE_CONFIRMED, Channel.EMAIL, pay_by=event.pay_by))
+    return step.order(SendNotice(confirmed, NoticeKind.PROMISE_CONFIRMED, Channel.EMAIL, pay_by=pay_by))
+
+
+def _end_of_patience(step: Step, pay_by: date) -> datetime:
+    """When a promise for that day counts as broken."""
+    policy = step.state.policy
+    return policy.calendar.end_of(pay_by + timedelta(days=policy.patience.promise_grace))
 
 
 def hold_for_the_dispute(step: Step) -> Step:
@@ -240,16 +267,35 @@ def lift_the_approval(step: Step) -> Step:
 
 
 def lift_a_kept_promise(step: Step) -> Step:
-    """lift the hold if what was promised is here"""
-    held = step.state.hold
-    if held is None or held.kind is not HoldKind.PROMISE or held.amount_minor is None:
-        return step
-    return lift_the_hold(step.note("promise kept")) if step.state.paid_since_promise >= held.amount_minor else step
+    """lift the hold if what was promised is here, or wait for the next instalment"""
+    while (held := step.state.hold) is not None and held.kind is HoldKind.PROMISE and held.amount_minor is not None:
+        if step.state.paid_since_promise < held.amount_minor:
+            break
+        if not held.instalments:
+            return lift_the_hold(step.note("promise kept"))
+        step = _wait_for_the_next_instalment(step.note(f"instalment of {held.promised_for} kept"), held)
+    return step
+
+
+def _wait_for_the_next_instalment(step: Step, held: Hold) -> Step:
+    """What was paid beyond the instalment that was kept counts for the next."""
+    assert held.amount_minor is not None
+    following, *others = held.instalments
+    waiting = replace(
+        held,
+        until=_end_of_patience(step, following.pay_by),
+        amount_minor=following.amount_minor,
+        promised_for=following.pay_by,
+        instalments=tuple(others),
+    )
+    return step.change(hold=waiting, received_at_promise=step.state.received_at_promise + held.amount_minor)
 
 
 def count_the_broken_promise(step: Step) -> Step:
     """count the broken promise"""
     state = step.state
+    if state.hold is not None and state.hold.instalments:
+        step = step.note(f"the plan ends with the instalment of {state.hold.promised_for}")
     if state.paid_since_promise > 0:
         step = step.note(f"partly kept: {Money(state.paid_since_promise, state.currency)} came in")
     return step.change(broken_promises=state.broken_promises + 1)

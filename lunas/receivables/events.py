@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
+from lunas.receivables.invoice import Instalment
 from lunas.receivables.ladder import Channel, Do, Rung
 from lunas.receivables.policy import Policy
 
@@ -115,11 +116,18 @@ class FactEvent(Event):
     """A fact that the ledger shows; it cannot be refused."""
 
 
-class PaidInFull(FactEvent):
+@dataclass(frozen=True, slots=True)
+class MoneyEvent(FactEvent):
+    """Money came in; `earlier` money was paid before the invoice came to us, and the customer was told of it then."""
+
+    earlier: bool = False
+
+
+class PaidInFull(MoneyEvent):
     """Nothing is open any more, because money came in."""
 
 
-class PartPaymentReceived(FactEvent):
+class PartPaymentReceived(MoneyEvent):
     """Some money came in, and some is open."""
 
 
@@ -176,6 +184,13 @@ class PromiseMade(Request):
 
     pay_by: date | None = None
     amount_minor: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InstalmentsAgreed(Request):
+    """The customer is to pay all that is open in these instalments: each is a promise of its own."""
+
+    instalments: tuple[Instalment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,11 +63,20 @@ class HoldKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Instalment:
+    """A part of what is owed, in minor units, and the day by which it is promised."""
+
+    pay_by: date
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """The dunning clock stopped: for what reason, by whom, since when, and until when at the latest.
 
     `amount_minor` is what is promised or disputed (None: all of it). What follows at `until` is the lifecycle's
-    to say: a promise is broken, a pause ends, the owner of a dispute is reminded.
+    to say: a promise is broken, a pause ends, the owner of a dispute is reminded. A promise that is one instalment of
+    a plan is followed by those in `instalments`.
     """
 
     kind: HoldKind
@@ -77,6 +86,7 @@ class Hold:
     reason: str = ""
     amount_minor: int | None = None
     promised_for: date | None = None
+    instalments: tuple[Instalment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +99,13 @@ class Balance:
     reversed: int = 0
     credited: int = 0
     discount: int = 0  # early-payment discount that was earned
+    tolerated: int = 0  # what payments fell short by, within the policy's tolerance
 
     @property
     def outstanding(self) -> int:
         """What is open now; negative when more came in than was owed."""
-        return self.lines + self.charges - self.received + self.reversed - self.credited - self.discount
+        settled = self.received - self.reversed + self.credited + self.discount + self.tolerated
+        return self.lines + self.charges - settled
 
     @property
     def net_received(self) -> int:
@@ -118,7 +130,8 @@ class AgencyWord(StrEnum):
 class Facts:
     """What the ledger knows of one invoice as of `version`: a newer one replaces an older one, whole.
 
-    `answers` counts the customer's answers; `other_way` says that the customer asked for another way to pay.
+    `answers` counts the customer's answers; `other_way` says that the customer asked for another way to pay. `earlier`
+    is how much of `balance.net_received` was paid before the invoice came to us: it counts, and is not answered.
     """
 
     version: int = 0
@@ -127,6 +140,7 @@ class Facts:
     answers: int = 0
     other_way: bool = False
     agency: AgencyWord = AgencyWord.NOTHING
+    earlier: int = 0
 
 
 class Research(StrEnum):

@@ -114,8 +114,11 @@ TABLE: tuple[Rule, ...] = tuple(Rule(*row) for row in (
     (with_us,         on.ResearchRanOut,        None,                                  None,            (we.give_up_the_search,)),
     (at_agency,       on.AgencyFellSilent,      None,                                  None,            (we.start_the_agency_clock, we.tell_the_owner)),
     # -- facts -----------------------------------------------------------------------------------------------------
+    (with_us,         on.PaidInFull,            only_when.it_was_paid_before_it_came,  PAID,            ()),
     (with_us,         on.PaidInFull,            None,                                  PAID,            (we.thank_the_customer,)),
+    (at_agency,       on.PaidInFull,            only_when.it_was_paid_before_it_came,  PAID,            (we.recall_it,)),
     (at_agency,       on.PaidInFull,            None,                                  PAID,            (we.recall_it, we.thank_the_customer)),
+    (OPEN,            on.PartPaymentReceived,   only_when.it_was_paid_before_it_came,  None,            (we.lift_a_kept_promise,)),
     (OPEN,            on.PartPaymentReceived,   None,                                  None,            (we.thank_the_customer, we.lift_a_kept_promise)),
     (OPEN,            on.PaymentReversed,       None,                                  None,            (we.tell_the_owner,)),
     (settled,         on.PaymentReversed,       None,                                  BEFORE_CLOSE,    (we.reopen, we.tell_the_owner)),
@@ -134,6 +137,7 @@ TABLE: tuple[Rule, ...] = tuple(Rule(*row) for row in (
     (at_agency,       on.AgencyReturned,        None,                                  BEFORE_AGENCY,   (we.end_the_placement, we.tell_the_owner)),
     # -- requests --------------------------------------------------------------------------------------------------
     (with_us,         on.PromiseMade,           only_when.the_promise_is_within_limits, None,           (we.hold_for_the_promise,)),
+    (with_us,         on.InstalmentsAgreed,     only_when.the_plan_is_within_limits,   None,            (we.hold_for_the_first_instalment,)),
     (with_us,         on.DisputeRaised,         only_when.the_disputed_amount_is_open, None,            (we.hold_for_the_dispute, we.tell_the_owner)),
     (at_agency,       on.DisputeRaised,         only_when.the_disputed_amount_is_open, BEFORE_AGENCY,   (we.recall_it, we.hold_for_the_dispute, we.tell_the_owner)),
     (with_us,         on.DisputeResolved,       only_when.a_dispute_holds_it,          None,            (we.lift_the_hold,)),
@@ -187,13 +191,13 @@ IGNORED: tuple[tuple[Stages, tuple[type[on.Event], ...], str], ...] = (
     (CLOSED,             (on.ContactLost, on.ContactFound, on.CustomerAnswered, on.OtherWayAskedFor, on.AgencyAcknowledged, on.AgencyReturned), "collecting has ended"),
 )
 
-REQUESTS = (on.PromiseMade, on.DisputeRaised, on.DisputeResolved, on.Paused, on.Resumed, on.PlacementApproved, on.PlacementRefused, on.Recalled,
+REQUESTS = (on.PromiseMade, on.InstalmentsAgreed, on.DisputeRaised, on.DisputeResolved, on.Paused, on.Resumed, on.PlacementApproved, on.PlacementRefused, on.Recalled,
             on.WrittenOff, on.Cancelled, on.ContactCorrected, on.PolicyChanged, on.CreditHeld, on.CreditReleased)
 
 #: What is not allowed in these stages, and the sentence that says so.
 REFUSED: tuple[tuple[Stages, tuple[type[on.Event], ...], str], ...] = (
     (CLOSED,             REQUESTS,                                            "it is closed"),
-    (at_agency,          (on.PromiseMade, on.Paused, on.Resumed, on.DisputeResolved, on.PolicyChanged, on.CreditHeld, on.CreditReleased),
+    (at_agency,          (on.PromiseMade, on.InstalmentsAgreed, on.Paused, on.Resumed, on.DisputeResolved, on.PolicyChanged, on.CreditHeld, on.CreditReleased),
                                                                               "the agency has it: recall it first"),
     (at_agency,          (on.PlacementApproved, on.PlacementRefused),         "the agency has it already"),
     (with_us,            (on.Recalled,),                                      "no agency has it"),

@@ -89,13 +89,20 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """What one turn of the reconcile schedule found and mended; `ledger_open` and `running` should agree."""
+    """What one turn of the reconcile schedule found and mended; `ledger_open` and `running` should agree.
+
+    `failed` counts the invoices that could not be nudged: the worker's log names them, and the next turn tries again.
+    """
 
     nudged: int = 0
     started: int = 0
     unsettled: int = 0  # commits past their deadline that are now honestly unknown
     ledger_open: int = 0
     running: int = 0
+    failed: int = 0
+    woken: int = 0  # endpoints of API clients for which something was due and late
+    booked: int = 0  # deliveries of payment providers that had been left unbooked
+    followed: int = 0  # invoices whose ways to pay did not fit what is open
 
 
 def outcome(action: Action, report: Report) -> OutcomeEvent | None:

@@ -16,14 +16,20 @@ from itertools import pairwise
 from typing import Any, TypeVar
 
 from lunas.receivables.calendar import Calendar
+from lunas.receivables.interest import LatePayment, Mode, Rate
 from lunas.receivables.ladder import FIRST_DAY, Channel, Do, Ladder, Rung, Tail, Tone, When
-from lunas.receivables.terms import Terms, TermsError
+from lunas.receivables.leeway import EXACT, MoneyRules, Overpayment, Tolerance, Unnamed
+from lunas.receivables.money import LARGEST_MINOR, Currency
+from lunas.receivables.terms import Terms, TermsError, percent
 
 _T = TypeVar("_T")
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
+_PERCENT = re.compile(r"[0-9]{1,2}(?:\.[0-9]{1,3})?")
 _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
+#: What a policy that grants no instalments beyond the usual need not say.
+_OPTIONAL = ("instalments", "plan_at_most")
 #: What an invoice meets as often as the policy likes; everything else once.
 _REPEATABLE = (Do.REMIND, Do.FOLLOW_UP)
 
@@ -50,6 +56,8 @@ class Patience:
     promise_grace: int = 2
     promise_at_most: int = 30
     promises: int = 2
+    instalments: int = 6
+    plan_at_most: int = 180
     dispute: int = 14
     pause: int = 30
     approval: int = 10
@@ -74,6 +82,8 @@ class Policy:
     ladder: Ladder
     spread_minutes: int = 45
     minimum_gap: int = 1
+    money: MoneyRules = EXACT
+    late_payment: LatePayment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +103,8 @@ class PolicyFile:
     ladder: Ladder
     spread_minutes: int
     minimum_gap: int
+    money: MoneyRules = EXACT
+    late_payment: LatePayment | None = None
 
     def for_customer(self, zone_name: str, holidays: Sequence[date] = ()) -> Policy:
         """The copy that an invoice of a customer in that zone carries."""
@@ -100,14 +112,14 @@ class PolicyFile:
         calendar = Calendar(zone_name, self.opens, self.closes, self.weekdays, days)
         return Policy(
             self.name, self.version, self.terms, calendar, self.budget, self.patience, self.ladder,
-            self.spread_minutes, self.minimum_gap,
+            self.spread_minutes, self.minimum_gap, self.money, self.late_payment,
         )  # fmt: skip
 
 
 def parse_policy(document: object) -> PolicyFile:
     """Read a policy from plain data (as YAML gives it); raises PolicyError at the first thing that cannot be."""
     top = _Node("policy", document).mapping(
-        "name", "title", "terms", "conduct", "patience", "ladder", "then",
+        "name", "title", "terms", "conduct", "patience", "ladder", "then", "money", "late_payment",
     )  # fmt: skip
     conduct = top.get("conduct").mapping(
         "window", "holidays", "contact_budget", "spread_minutes", "minimum_gap_days",
@@ -139,13 +151,52 @@ def parse_policy(document: object) -> PolicyFile:
         ladder=_ladder(top.get("ladder"), top.get("then")),
         spread_minutes=conduct.get("spread_minutes").integer(0, 600),
         minimum_gap=conduct.get("minimum_gap_days").integer(1, 30),
+        money=top.get("money").optional(_money) or EXACT,
+        late_payment=top.get("late_payment").optional(_late_payment),
     )
 
 
 def _patience(node: _Node) -> Patience:
     names = tuple(Patience.__dataclass_fields__)
     fields = node.mapping(*names)
-    return Patience(**{name: fields.get(name).integer(0 if name == "promise_grace" else 1, 366) for name in names})
+    given = [name for name in names if name not in _OPTIONAL or fields.get(name).value is not None]
+    return Patience(**{name: fields.get(name).integer(0 if name == "promise_grace" else 1, 366) for name in given})
+
+
+def _money(node: _Node) -> MoneyRules:
+    fields = node.mapping("unnamed", "overpayment", "tolerance_minor", "tolerance_percent")
+    return MoneyRules(
+        unnamed=Unnamed(fields.get("unnamed").optional(lambda n: n.choice(tuple(Unnamed))) or Unnamed.KEEP),
+        overpayment=Overpayment(
+            fields.get("overpayment").optional(lambda n: n.choice(tuple(Overpayment))) or Overpayment.KEEP
+        ),
+        tolerance=Tolerance(
+            minor=fields.get("tolerance_minor").optional(_minor_by_currency) or (),
+            rate=fields.get("tolerance_percent").optional(_Node.percent),
+        ),
+    )
+
+
+def _minor_by_currency(node: _Node) -> tuple[tuple[Currency, int], ...]:
+    fields = node.mapping(*Currency)
+    named = [(currency, fields.get(currency)) for currency in Currency if currency in fields.value]
+    return tuple((currency, limit.integer(0, LARGEST_MINOR)) for currency, limit in named)
+
+
+def _late_payment(node: _Node) -> LatePayment:
+    fields = node.mapping("pack", "interest", "fee", "rates")
+    rates = fields.get("rates").optional(lambda n: tuple(_rate(item) for item in n.items())) or ()
+    for before, after in pairwise(rates):
+        if after.since <= before.since:
+            raise PolicyError(f"{node.path}.rates: {after.since} comes after {before.since}: days must ascend")
+    interest = fields.get("interest").optional(lambda n: n.choice(tuple(Mode)))
+    fee = fields.get("fee").optional(lambda n: n.choice((Mode.SHOW, Mode.CLAIM, Mode.WAIVE)))
+    return LatePayment(fields.get("pack").text(), Mode(interest or Mode.SHOW), Mode(fee or Mode.SHOW), rates)
+
+
+def _rate(node: _Node) -> Rate:
+    fields = node.mapping("from", "percent")
+    return Rate(fields.get("from").day(), fields.get("percent").percent())
 
 
 def _ladder(node: _Node, then: _Node) -> Ladder:
@@ -288,6 +339,17 @@ class _Node:
         if not isinstance(self.value, str) or not _TIME.fullmatch(self.value):
             raise self._wrong('a time of day, such as "08:00" in quotes')
         return time.fromisoformat(self.value)
+
+    def percent(self) -> int:
+        """In hundred-thousandths."""
+        if not isinstance(self.value, str) or not _PERCENT.fullmatch(self.value):
+            raise self._wrong('a percentage below 100 in quotes, such as "8.25"')
+        return percent(self.value)
+
+    def day(self) -> date:
+        if type(self.value) is not date:
+            raise self._wrong("a day, such as 2026-07-01 without quotes")
+        return self.value
 
     def _wrong(self, expected: str) -> PolicyError:
         found = "it is missing: write" if self.value is None else f"{self.value!r} is not"

@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from lunas.receivables.climbing import finish_or_drop, finish_what_was_said
 from lunas.receivables.events import Request
-from lunas.receivables.invoice import Hold, HoldKind, InvoiceState, Placement
+from lunas.receivables.invoice import Hold, HoldKind, Instalment, InvoiceState, Placement
 from lunas.receivables.step import Step
 
 
@@ -18,10 +18,11 @@ def hold(
     reason: str | None = None,
     amount_minor: int | None = None,
     promised_for: date | None = None,
+    instalments: tuple[Instalment, ...] = (),
 ) -> Step:
     """Stop dunning, in place of any earlier hold."""
     by, said = (step.event.by, step.event.reason) if isinstance(step.event, Request) else ("lunas", "")
-    held = Hold(kind, step.at, until, by, said if reason is None else reason, amount_minor, promised_for)
+    held = Hold(kind, step.at, until, by, said if reason is None else reason, amount_minor, promised_for, instalments)
     return _withdraw_the_approval(finish_what_was_said(step)).change(hold=held)
 
 

@@ -12,6 +12,11 @@ from lunas.receivables.money import Money
 _WRITTEN = re.compile(r"(?:(?P<percent>\d{1,2}(?:\.\d{1,3})?)/(?P<within>\d{1,3})\s+)?net\s+(?P<net>\d{1,3})", re.ASCII)
 
 
+def percent(written: str) -> int:
+    """Hundred-thousandths of a plain percentage with at most three decimals: 2 % is 2000."""
+    return int(Decimal(written) * 1000)
+
+
 class TermsError(ValueError):
     """Terms that nobody could keep."""
 
@@ -54,7 +59,7 @@ class Terms:
             raise TermsError(f"{text!r} are not terms: write `net 30`, or `2/10 net 30` for 2 % off within 10 days")
         discount = None
         if match["percent"]:
-            discount = Discount(int(Decimal(match["percent"]) * 1000), int(match["within"]))
+            discount = Discount(percent(match["percent"]), int(match["within"]))
         return cls(int(match["net"]), discount)
 
     def __str__(self) -> str:

@@ -29,6 +29,7 @@ from lunas.receivables.events import (
     DisputeRaised,
     DisputeResolved,
     Event,
+    InstalmentsAgreed,
     OtherWayAskedFor,
     Paused,
     PauseEnded,
@@ -71,6 +72,7 @@ _TIME_WORDS: dict[type[Event], str] = {
 }
 _REQUEST_WORDS: dict[type[Request], str] = {
     PromiseMade: "take a promise",
+    InstalmentsAgreed: "take an instalment plan",
     DisputeRaised: "be disputed",
     DisputeResolved: "have a dispute resolved",
     Paused: "be paused",

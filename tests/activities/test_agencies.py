@@ -21,8 +21,8 @@ from activities.agencies import (
     Recall,
     inert_cell,
 )
+from lunas.briefs import InvoiceBrief, Recipient
 from lunas.company import Company
-from lunas.ledger.briefs import InvoiceBrief, Recipient
 from lunas.receivables.money import Currency, Money
 
 COMPANY = Company("PT Contoh", "Jl. Melati 8", "ar@contoh.example", "+62 21 555 0100", "", (), "https://x", "a@x", "X")

@@ -10,12 +10,11 @@ from datetime import date
 import pytest
 from pypdf import PdfReader
 
-from activities.documents import invoice_pdf, pdf_name, statement_pdf
-from activities.notice_fields import BriefError
 from activities.samples import invoice, rupiah
+from lunas.briefs import BriefError, EarlyPayment, InvoiceBrief, Line, Recipient
 from lunas.company import BankAccount, Company
-from lunas.ledger.briefs import EarlyPayment, InvoiceBrief, Line, Recipient
 from lunas.receivables.money import MoneyError
+from templates.typeset import invoice_pdf, pdf_name, statement_pdf
 
 COMPANY = Company(
     name="PT Nusantara Teknologi",

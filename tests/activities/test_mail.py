@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from activities.mail import HEADERS, Attachment, MailError, build_mail, mail_address
+from activities.mail import HEADERS, LEAVING, Attachment, MailError, build_mail, mail_address
 from activities.texts import MailText
 from lunas.company import Company
 
@@ -199,3 +199,8 @@ def test_content_cannot_end_its_part() -> None:
 
 def test_utc_is_a_zone() -> None:
     assert b"\r\nDate: Fri, 20 Nov 2026 02:00:00 +0000\r\n" in built(date=WHEN.astimezone(UTC))
+
+
+def test_a_letter_has_no_link_to_leave_by() -> None:
+    mail = parsed(built(unsubscribe_url=None))
+    assert tuple(mail.keys()) == tuple(name for name in HEADERS if name not in LEAVING)

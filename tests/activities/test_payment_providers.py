@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from activities.payment_providers import BankTransferOffer, NothingToPay, OfferNotReady, PaymentOfferProvider
+from lunas.briefs import InvoiceBrief
 from lunas.company import BankAccount, Company
-from lunas.ledger.briefs import InvoiceBrief
 from lunas.receivables.money import Currency, Money
 
 COMPANY = Company(

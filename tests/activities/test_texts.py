@@ -12,8 +12,8 @@ import pytest
 from activities import gsm7, samples
 from activities.samples import rupiah
 from activities.texts import KINDS, BriefError, TemplateError, Texts
+from lunas.briefs import NoticeBrief
 from lunas.company import BankAccount, Company
-from lunas.ledger.briefs import NoticeBrief
 from lunas.receivables.ladder import Channel, Do, Tone
 from lunas.receivables.money import Currency, Money
 from templates import ROOT
@@ -346,6 +346,14 @@ def test_both_languages_have_the_same_phrases() -> None:
         for each in LANGUAGES
     )
     assert first == second
+
+
+def test_no_phrase_is_named_like_a_method_of_the_dict_that_it_is_in() -> None:
+    import tomllib
+
+    for sections in (tomllib.loads((ROOT / f"words/{each}.toml").read_text()) for each in LANGUAGES):
+        for phrases in sections.values():
+            assert not [name for name in phrases if hasattr(dict, name)], "a template would show the method"
 
 
 def test_the_digest_follows_the_sources(texts: Texts, tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ number, writes progress to the ledger as the worker does, and can be down, silen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
@@ -22,7 +23,9 @@ from lunas.receivables.adoption import adopt
 from lunas.receivables.events import Event
 from lunas.receivables.invoice import Facts, InvoiceState, Progress
 from lunas.receivables.lifecycle import NotAllowed, decide
+from lunas.receivables.orders import Reconciled
 from lunas.receivables.view import standing
+from lunas.webhooks import Start as Endpoint
 from workflows import messages as m
 
 
@@ -79,10 +82,14 @@ class FakeTemporal:
     ledger: Ledger
     running: dict[str, FakeWorkflow] = field(default_factory=dict)
     started: list[str] = field(default_factory=list)
+    followed: list[str] = field(default_factory=list)
+    woken: list[int] = field(default_factory=list)  # endpoints of API clients
     calls: int = 0
     down: bool = False
     silent: bool = False
     fails_with: RPCStatusCode | None = None
+    paused: bool = False
+    reconciled_at: datetime | None = None
 
     @property
     def service_client(self) -> FakeTemporal:
@@ -105,19 +112,27 @@ class FakeTemporal:
     async def start_workflow(
         self,
         workflow: str,
-        argument: m.Start,
+        argument: m.Start | Endpoint | str,
         *,
         id: str,  # noqa: A002 - the client's own name
         task_queue: str,
         id_conflict_policy: WorkflowIDConflictPolicy,
         id_reuse_policy: WorkflowIDReusePolicy,
-        search_attributes: TypedSearchAttributes,
         static_summary: str,
         start_signal: str | None,
-        start_signal_args: Sequence[m.FactsChanged],
         rpc_timeout: timedelta,
+        search_attributes: TypedSearchAttributes = TypedSearchAttributes.empty,
+        start_signal_args: Sequence[m.FactsChanged] = (),
     ) -> None:
         self.answer()
+        if isinstance(argument, Endpoint):
+            assert (workflow, start_signal, id) == (m.WEBHOOK_WORKFLOW, m.WAKE, m.webhook_id(argument.endpoint))
+            self.woken.append(argument.endpoint)
+            return
+        if isinstance(argument, str):
+            assert (workflow, start_signal, id) == (m.FOLLOW_OFFERS_WORKFLOW, m.BALANCE_CHANGED, m.offers_id(argument))
+            self.followed.append(argument)
+            return
         assert (workflow, task_queue) == (m.INVOICE_WORKFLOW, m.TASK_QUEUE)
         assert id_conflict_policy is WorkflowIDConflictPolicy.USE_EXISTING
         assert id_reuse_policy is WorkflowIDReusePolicy.ALLOW_DUPLICATE
@@ -127,8 +142,18 @@ class FakeTemporal:
         for news in start_signal_args if start_signal else ():
             await self.hear(id, news.facts)
 
-    def get_workflow_handle(self, workflow_id: str) -> FakeHandle:
+    def get_workflow_handle(
+        self, workflow_id: str, *, run_id: str | None = None, result_type: type | None = None
+    ) -> FakeHandle:
         return FakeHandle(self, workflow_id)
+
+    async def list_workflows(
+        self, query: str, *, limit: int, page_size: int, rpc_timeout: timedelta
+    ) -> AsyncIterator[SimpleNamespace]:
+        self.answer()
+        assert "ExecutionStatus = 'Completed'" in query, "of others the SDK may not know the status"
+        if self.reconciled_at is not None:
+            yield SimpleNamespace(id=m.RECONCILE_ID, run_id="1", close_time=self.reconciled_at)
 
     async def hear(self, workflow_id: str, facts: Facts) -> None:
         workflow = self.running[workflow_id]
@@ -147,6 +172,9 @@ class FakeHandle:
         if self.id not in self.temporal.running:
             raise RPCError("workflow not found", RPCStatusCode.NOT_FOUND, b"")
         return self.temporal.running[self.id]
+
+    async def result(self, *, rpc_timeout: timedelta) -> Reconciled:
+        return Reconciled(nudged=5, failed=2)
 
     async def signal(self, name: str, argument: m.FactsChanged, *, rpc_timeout: timedelta) -> None:
         self.workflow()
@@ -178,6 +206,8 @@ class FakeHandle:
     async def query(self, name: str, *, result_type: type[m.View], rpc_timeout: timedelta) -> m.View:
         workflow = self.workflow()
         assert name == m.STATUS
+        if self.temporal.paused:
+            raise ValueError("8 is not a valid WorkflowExecutionStatus")
         if self.temporal.silent:
             raise RPCError("deadline exceeded", RPCStatusCode.DEADLINE_EXCEEDED, b"")
         return workflow.view

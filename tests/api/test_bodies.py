@@ -117,7 +117,7 @@ async def test_a_fault_of_ours_tells_nothing(
     async def broken(*_: object) -> None:
         raise ValueError("siti@acme.example owes us money")
 
-    monkeypatch.setattr(payments, "record_receipt", broken)
+    monkeypatch.setattr(payments, "record_by_amount", broken)
     said = problem(await http.post("/v1/payments", json=payment()), 500, "fault")
     logged = capsys.readouterr().out
     assert "siti" not in str(said) + logged

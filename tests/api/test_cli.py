@@ -10,91 +10,22 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 import pytest
 import typer
-import uvicorn
-from temporalio.client import Client
 
-from api.app import create_app
-from api.cli import app, run
+from api.cli import app
 from api.commands import stack_files
-from api.keys import Scope
 from deploy.embedded.stack import free_port
-from lunas.ledger.database import Ledger
-from tests.api.conftest import SETTINGS, key_with
+from tests.api.conftest import Said
 from tests.api.doubles import FakeTemporal
 
 REPOSITORY = Path(__file__).parents[2]
 DEMO = REPOSITORY / "deploy" / "demo" / "invoices.csv"
 
-Said = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(autouse=True)
-def _own_environment(tmp_path: Path) -> Iterator[None]:
-    """No test finds what this machine's own `lunas up` left, and none leaves its environment behind."""
-    before = dict(os.environ)
-    for name in before:
-        if name.startswith(("LUNAS_", "TEMPORAL_")):
-            del os.environ[name]
-    os.environ["LUNAS_DATA"] = str(tmp_path / "data")
-    yield
-    os.environ.clear()
-    os.environ.update(before)
-
-
-@pytest.fixture
-def said(capsys: pytest.CaptureFixture[str]) -> Said:
-    """Run a command; the answer is its exit code, and what it said on standard output and error."""
-
-    def run_it(*arguments: str) -> tuple[int, str, str]:
-        code = run(arguments)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run_it
-
-
-@pytest.fixture
-def api(tmp_path: Path, sqlite_template: Path) -> Iterator[FakeTemporal]:
-    """A running API, over a ledger and a Temporal of this test's own; the command line knows where it is."""
-    shutil.copy(sqlite_template, tmp_path / "ledger.db")
-    port, ready, ended = free_port(), threading.Event(), threading.Event()
-    keys: list[str] = []
-    temporals: list[FakeTemporal] = []
-    servers: list[uvicorn.Server] = []
-
-    async def serve() -> None:
-        ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
-        temporals.append(FakeTemporal(ledger))
-        keys.append(await key_with(ledger, Scope.ADMIN))
-        application = create_app(SETTINGS, ledger, cast(Client, temporals[0]), closes_ledger=True)
-        servers.append(uvicorn.Server(uvicorn.Config(application, port=port, log_level="error")))
-        serving = asyncio.create_task(servers[0].serve())
-        while not servers[0].started and not serving.done():
-            await asyncio.sleep(0.01)
-        ready.set()
-        await serving
-
-    def in_its_own_loop() -> None:
-        try:
-            asyncio.run(serve())
-        finally:
-            ready.set()
-            ended.set()
-
-    threading.Thread(target=in_its_own_loop, daemon=True).start()
-    assert ready.wait(30) and servers, "the API did not start"
-    os.environ["LUNAS_API_URL"] = f"http://127.0.0.1:{port}"
-    os.environ["LUNAS_API_KEY"] = keys[0]
-    yield temporals[0]
-    servers[0].should_exit = True
-    assert ended.wait(30), "the API did not stop"
+pytestmark = pytest.mark.usefixtures("own_environment")
 
 
 def commands() -> dict[str, Callable[..., object]]:
@@ -109,8 +40,10 @@ def commands() -> dict[str, Callable[..., object]]:
 class TestHelp:
     def test_the_commands_are_these(self) -> None:
         named = {
-            "up", "api", "worker", "migrate", "import", "issue", "pay", "promise", "dispute", "pause", "resume",
-            "approve", "status", "journal", "why", "lifecycle", "rehearse", "fast-forward", "keys create", "doctor",
+            "up", "api", "worker", "migrate", "import", "issue", "pay", "promise", "instalments", "dispute", "pause",
+            "resume", "approve", "status", "journal", "why", "lifecycle", "rehearse", "fast-forward",
+            "keys create", "doctor", "webhooks list", "webhooks add", "webhooks remove", "webhooks rotate",
+            "webhooks deliveries", "webhooks replay",
         }  # fmt: skip
         assert named <= set(commands())
 
@@ -329,6 +262,43 @@ class TestInvoices:
         code, _, err = said("pay", "INV/1")
         assert code == 1 and "has IDR 0 open" in err
 
+    def test_one_transfer_for_several_and_too_much_of_it(self, api: FakeTemporal, said: Said) -> None:
+        for number, total in (("INV/1", "100"), ("INV/2", "50")):
+            bill = ("issue", number, "--customer", "ACME", "--amount", total, "--description", "Beras")
+            assert said(*bill, "--issued", "2026-11-01", "--name", "PT Acme")[0] == 0
+
+        code, out, err = said("pay", "INV/1=60", "INV/2=50", "--amount", "120", "--reference", "FT1")
+        assert code == 0, err
+        assert "IDR 60 for invoice INV/1" in out and "IDR 50 for invoice INV/2" in out and "IDR 10 is kept" in out
+        code, _, err = said("pay", "INV/1=60", "INV/2", "--amount", "120")
+        assert code == 1 and "NUMBER=AMOUNT for all, or for none" in err
+        code, out, err = said("refund", "FT1", "--reference", "OUT1", "--reason", "too much")
+        assert code == 0, err
+        assert "booked: IDR 10 paid back; IDR 0 of it is unapplied" in out
+        assert "booked before" in said("refund", "FT1", "--reference", "OUT1", "--reason", "too much")[1]
+        assert said("refund", "FT1", "--reference", "OUT2", "--reason", "again")[0] == 1
+        _, out, _ = said("pay", "INV/1", "INV/2", "--reference", "FT2")
+        assert "IDR 40 for invoice INV/1, on which nothing is open" in out
+        _, out, _ = said("pay", "--customer", "ACME", "--amount", "30", "--reference", "FT3")
+        assert "IDR 30 is kept unapplied" in out
+
+    def test_late_interest_by_hand(self, api: FakeTemporal, said: Said) -> None:
+        bill = ("issue", "INV/1", "--customer", "ACME", "--amount", "100", "--description", "Beras")
+        assert said(*bill, "--issued", "2026-01-01", "--name", "PT Acme")[0] == 0
+
+        assert "says nothing of late payment" in said("interest", "INV/1")[1]
+        assert "No policy counts interest" in said("interest", "--on", "2026-03-01")[1]
+        code, _, err = said("charge", "INV/1", "--kind", "fee", "--reason", "agreed")
+        assert code == 1 and "or state an amount" in err
+        code, out, err = said("charge", "INV/1", "--kind", "fee", "--reason", "agreed", "--amount", "40")
+        assert code == 0, err
+        assert "late fee, IDR 40, is claimed: IDR 140 is open on INV/1" in out
+        code, _, err = said("waive", "INV/1", "--kind", "fee", "--reason", "sorry")
+        assert code == 1 and "credit note" in err
+        code, out, err = said("waive", "INV/1", "--reason", "sorry", "--amount", "5", "--on", "2026-03-01")
+        assert code == 0, err
+        assert "interest to 2026-03-01, IDR 5, is waived: IDR 140 is open" in out
+
     def test_lists_and_what_is_not_there(self, api: FakeTemporal, said: Said) -> None:
         assert "No invoice is like that." in said("status")[1]
         code, _, err = said("status", "NOPE")
@@ -437,6 +407,24 @@ class TestStack:
         assert "TEMPORAL_ADDRESS" not in told or told["TEMPORAL_ADDRESS"] == "temporal:7233"
         assert told["LUNAS_DATABASE_URL"] == "postgresql://db/x"
         assert "LUNAS_SMTP_PORT" not in told and "LUNAS_AGENCY_NAME" not in told and "LUNAS_SMS_GATEWAY" not in told
+
+    def test_the_demo_brings_a_gateway_that_moves_no_money(self, tmp_path: Path) -> None:
+        from api.commands.stack import Plan, Ports
+        from lunas.settings import Settings
+
+        ports = Ports(api=1, ui=2, temporal=3, inbox=4, smtp=5, simulator=6)
+        assert not Plan(tmp_path, ports, {}).brings_simulator
+        assert "LUNAS_PAYMENT_METHODS" not in Plan(tmp_path, ports, {}).environment()
+        real = Plan(tmp_path, ports, {"LUNAS_PAYMENT_METHODS": "stripe/credit_card"}, demo=True)
+        assert not real.brings_simulator and "LUNAS_STRIPE_URL" not in real.environment()
+        plan = Plan(tmp_path, ports, {}, demo=True)
+        told = plan.environment()
+        assert told == Plan(tmp_path, ports, {}, demo=True).environment(), "its keys outlive a restart"
+        assert told["LUNAS_XENDIT_URL"] == told["LUNAS_STRIPE_URL"] == "http://127.0.0.1:6"
+        names = {name.removeprefix("LUNAS_").lower(): value for name, value in told.items()}
+        settings = Settings(**{name: names[name] for name in names if name in Settings.model_fields})  # type: ignore[arg-type]
+        assert len(settings.payment_methods) == 4
+        assert all(len(settings.webhook_keys(provider)) == 1 for provider in ("xendit", "midtrans", "stripe"))
 
     def test_one_folder_has_one_stack(self, tmp_path: Path, said: Said) -> None:
         from deploy.embedded.stack import sole_user

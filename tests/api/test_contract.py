@@ -67,7 +67,7 @@ def map_path_parameters(context: Any, path_parameters: dict[str, Any] | None) ->
     """Most generated names stand for nothing: every other one becomes one that exists."""
     if not path_parameters:
         return path_parameters
-    real = {"number": NUMBER, "code": "ACME", "contact_id": 1, "name": "standard"}
+    real = {"number": NUMBER, "code": "ACME", "contact_id": 1, "name": "standard", "endpoint_id": 1}
     return {
         name: real[name] if name in real and len(str(value)) % 2 else value for name, value in path_parameters.items()
     }
@@ -105,6 +105,8 @@ def served(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
         assert started.wait(30)
         with httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {keys[0]}"}, timeout=30) as http:
             assert http.post("/v1/customers", json=customer()).status_code == 201
+            hook = {"url": "https://erp.example.com/lunas", "events": ["invoice.issued"]}
+            assert http.post("/v1/webhooks", json=hook).status_code == 201
             assert http.post("/v1/invoices", json=invoice()).status_code == 201
             assert http.get(at()).status_code == 200
         yield Served(url, keys[0])

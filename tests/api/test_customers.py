@@ -10,6 +10,7 @@ import pytest
 from lunas.ledger.customers import mark_undeliverable
 from lunas.ledger.database import Ledger
 from lunas.ledger.findings import NewFinding, propose
+from lunas.ledger.kinds import FindingKind
 from lunas.receivables.ladder import Channel
 from tests.api.doubles import FakeTemporal
 from tests.api.samples import NUMBER, at, customer, invoice, issued, problem
@@ -84,6 +85,41 @@ async def test_customers_are_found_by_code_or_name(http: httpx2.AsyncClient) -> 
     assert [one["code"] for one in page["customers"]] == ["BETA"]
     first = (await http.get("/v1/customers?limit=2")).json()
     assert [one["code"] for one in first["customers"]] == ["ACME", "BETA"]
+    last = (await http.get("/v1/customers", params={"limit": 2, "cursor": first["next_cursor"]})).json()
+    assert ([one["code"] for one in last["customers"]], last["next_cursor"]) == (["GAMMA"], None)
+    for wildcard in ("%", "_", "A%A"):
+        assert (await http.get("/v1/customers", params={"text": wildcard})).json()["customers"] == []
+
+
+async def test_a_change_names_its_author_and_is_told(http: httpx2.AsyncClient, temporal: FakeTemporal) -> None:
+    await issued(http)
+    version = temporal.of(NUMBER).state.facts.version
+    assert (await http.patch("/v1/customers/ACME", json={"language": "en", "by": "budi"})).status_code == 200
+    last = (await http.get(at(rest="/journal"))).json()["entries"][-1]
+    assert (last["event"], last["by"], last["detail"]) == ("customer_changed", "budi, by key erp", "language")
+    assert temporal.of(NUMBER).state.facts.version == version + 1
+    problem(await http.patch("/v1/customers/ACME", json={"by": "budi"}), 422, "invalid")
+
+
+async def test_a_person_is_forgotten_and_the_journal_says_by_whom(
+    http: httpx2.AsyncClient, temporal: FakeTemporal
+) -> None:
+    await issued(http)
+    erased = await http.post("/v1/customers/ACME/contacts/1/erasure", json={"by": "dewi"})
+    assert erased.status_code == 200
+    shown = erased.json()
+    assert (shown["id"], shown["approved"]) == (1, False)
+    assert [shown[name] for name in ("name", "role", "email", "phone")] == [None] * 4
+    assert "siti" not in (await http.get("/v1/customers/ACME")).text.lower()
+    journal = await http.get(at(rest="/journal"))
+    assert "siti" not in journal.text.lower()
+    assert [(line["event"], line["by"]) for line in journal.json()["entries"] if line["event"] == "contact_erased"] == [
+        ("contact_erased", "dewi, by key erp")
+    ]
+    assert not temporal.of(NUMBER).heard[-1].reachable
+    assert (await http.post("/v1/customers/ACME/contacts/1/erasure", json={"by": "dewi"})).status_code == 200
+    problem(await http.post("/v1/customers/ACME/contacts/2/erasure", json={"by": "dewi"}), 404, "not-found")
+    problem(await http.post("/v1/customers/ACME/contacts/1/erasure", json={}), 422, "invalid")
 
 
 async def test_a_corrected_contact_makes_the_customer_reachable(
@@ -128,7 +164,7 @@ async def test_what_research_found_waits_for_a_person(
     await http.post("/v1/customers", json=customer(contacts=[]))
     await http.post("/v1/invoices", json=invoice())
     found = [
-        NewFinding(Channel.EMAIL, f"{who}@acme.example", {"url": "https://acme.example"}) for who in ("info", "ceo")
+        NewFinding(FindingKind.EMAIL, f"{who}@acme.example", {"url": "https://acme.example"}) for who in ("info", "ceo")
     ]
     async with books.write() as session:
         await propose(session, "ACME", found)

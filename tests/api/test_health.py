@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
 
@@ -11,6 +12,10 @@ from temporalio.client import Client
 
 from api.app import make_services
 from lunas.ledger.database import Ledger
+from lunas.ledger.kinds import NoticeState
+from lunas.ledger.tables import NoticeRow
+from lunas.receivables.actions import NoticeKind
+from lunas.receivables.ladder import Channel, Tone
 from tests.api.conftest import SETTINGS, browser
 from tests.api.doubles import FakeTemporal
 from tests.api.samples import issued, problem
@@ -68,6 +73,48 @@ async def test_metrics_count_by_route_and_show_the_outbox(http: httpx2.AsyncClie
     assert 'lunas_http_requests_total{method="GET",route="unmatched",status="404"} 1.0' in lines
     assert "lunas_outbox_waiting 1.0" in lines
     assert "NOBODY" not in answer.text
+
+
+async def test_metrics_show_what_was_said_and_what_stands_still(
+    http: httpx2.AsyncClient, temporal: FakeTemporal, books: Ledger
+) -> None:
+    await issued(http)
+    async with books.write() as session:
+        for place, state in enumerate((NoticeState.SENT, NoticeState.SENT, NoticeState.UNKNOWN)):
+            session.add(notice(f"follow_up+{place}", state, await session.now()))
+    await http.post("/v1/sending/stop", json={"by": "budi", "reason": "wrong template"})
+    temporal.reconciled_at = datetime.now(UTC) - timedelta(seconds=90)
+    lines = (await http.get("/metrics")).text.splitlines()
+    assert 'lunas_notices{state="sent"} 2.0' in lines
+    assert 'lunas_notices{state="failed"} 0.0' in lines
+    assert "lunas_notices_unknown 1.0" in lines
+    assert "lunas_sending_stopped 1.0" in lines
+    assert "lunas_reconcile_failed 2.0" in lines
+    (age,) = [float(line.split()[1]) for line in lines if line.startswith("lunas_reconcile_age_seconds ")]
+    assert 90 <= age < 120
+
+
+async def test_metrics_come_without_temporal_too(http: httpx2.AsyncClient, temporal: FakeTemporal) -> None:
+    temporal.down = True
+    lines = (await http.get("/metrics")).text.splitlines()
+    assert "lunas_reconcile_age_seconds NaN" in lines
+    assert "lunas_sending_stopped 0.0" in lines
+
+
+def notice(rung: str, state: NoticeState, at: datetime) -> NoticeRow:
+    return NoticeRow(
+        customer_id=1,
+        invoice_id=1,
+        rung=rung,
+        channel=Channel.EMAIL,
+        kind=NoticeKind.FOLLOW_UP,
+        tone=Tone.FRIENDLY,
+        state=state,
+        local_date=at.date(),
+        business_at=at,
+        claimed_at=at,
+        facts_version=1,
+    )
 
 
 async def test_the_documentation_needs_no_other_host(http: httpx2.AsyncClient) -> None:

@@ -21,7 +21,8 @@ OPENED_BY: dict[Scope, set[str]] = {
     Scope.READ: {
         "list_customers", "get_customer", "list_invoices", "get_invoice", "get_journal", "get_decisions",
         "list_unapplied", "list_findings", "show_switch", "list_unsettled", "list_policies", "get_policy",
-        "rehearse", "rehearse_supposing", "preview_policy", "get_lifecycle",
+        "rehearse", "rehearse_supposing", "preview_policy", "get_lifecycle", "list_unbooked_deliveries",
+        "get_interest", "get_accrued_interest",
     },
     Scope.WRITE_INVOICES: {
         "create_customer", "change_customer", "add_contact", "change_contact", "opt_out", "issue_invoice",
@@ -29,11 +30,16 @@ OPENED_BY: dict[Scope, set[str]] = {
     },
     Scope.WRITE_PAYMENTS: {"book_payment", "match_receipt", "book_reversal"},
     Scope.DECIDE: {
-        "record_promise", "raise_dispute", "resolve_dispute", "pause", "resume", "decide_placement", "recall",
-        "write_off", "cancel", "decide_credit", "change_policy", "correct_contact", "approve", "reject",
-        "settle_notice",
+        "record_promise", "agree_instalments", "raise_dispute", "resolve_dispute", "pause", "resume",
+        "decide_placement", "recall", "write_off", "cancel", "decide_credit", "change_policy", "correct_contact",
+        "approve", "reject", "settle_notice", "nudge_invoice", "erase_contact", "book_refund",
+        "claim_charge", "waive_charge", "revoke_links_of_invoice", "revoke_links_of_customer",
     },
-    Scope.ADMIN: {"create_key", "list_keys", "revoke_key", "stop_all_sending", "resume_all_sending"},
+    Scope.ADMIN: {
+        "create_key", "list_keys", "revoke_key", "stop_all_sending", "resume_all_sending", "add_endpoint",
+        "list_endpoints", "get_endpoint", "change_endpoint", "remove_endpoint", "rotate_secret", "send_test_event",
+        "list_deliveries", "replay",
+    },
 }  # fmt: skip
 OPEN = {"healthz", "readyz", "metrics"}
 

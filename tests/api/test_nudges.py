@@ -67,7 +67,6 @@ async def test_a_start_that_comes_after_the_end_starts_nothing(
     await http.post("/v1/payments", json=payment())
     courier = Courier(LedgerNews(books))
     client = cast(Client, temporal)
-    assert await courier.start(client, NUMBER) is Told.NOT_WANTED
     assert await courier.deliver(client, NUMBER) is Told.NOT_WANTED
     assert temporal.running == {}
     assert len(temporal.started) == 1
@@ -83,7 +82,7 @@ async def test_an_invoice_that_was_paid_before_its_workflow_began_is_closed_by_i
     temporal.down = False
     async with books.read() as session:
         assert {nudge.number for nudge in await undelivered(session)} == {NUMBER}
-    assert await nudges.start(NUMBER) is Told.STARTED
+    assert await nudges.tell(NUMBER) is Told.STARTED
     assert temporal.running == {}
     async with books.read() as session:
         assert (await invoice_view(session, NUMBER)).stage is Stage.PAID

@@ -29,6 +29,8 @@ from lunas.ledger.outbox import undelivered
 from lunas.ledger.progress import record_progress
 from lunas.receivables.orders import NoticeOrder, Order, Report, Verdict
 from tests.api.conftest import SETTINGS, browser, key_with
+from tests.api.payer import SETTINGS as PAGES
+from tests.api.payer import WORDS, do, link, local
 from tests.api.samples import NUMBER, TOTAL, at, customer, invoice, payment, problem
 from workflows import messages as m
 from workflows.invoice import InvoiceWorkflow
@@ -126,7 +128,7 @@ async def test_a_life_with_requests_money_and_money_back(
 
     async with worker(server, books):
         again = await live.post("/v1/invoices", json=new)
-        assert (again.status_code, again.json()["workflow"]) == (200, "started")
+        assert (again.status_code, again.json()["workflow"]) == (200, "running")
         assert (await handle.describe()).run_id == first_run, "one number has one workflow"
 
         view = (await live.get(at(rest="?live=true"))).json()["live"]
@@ -221,3 +223,30 @@ async def test_no_worker_is_an_unknown_outcome_and_not_a_second_one(
         assert (answer.status_code, answer.json()["held"]) == (200, "promise")
     events = [line["event"] for line in (await live.get(at(rest="/journal"))).json()["entries"]]
     assert events.count("promise_made") == 1
+
+
+async def test_a_customer_asks_for_things_on_the_page(
+    server: TemporalServer, books: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A promise, then a dispute that lifts it, through the page's own forms; what is refused is said kindly."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", server.address)
+    for patience in ("api.temporal.PATIENCE", "workflows.nudging.PATIENCE"):
+        monkeypatch.setattr(patience, timedelta(seconds=20))
+    app = create_app(PAGES, books, connect_from_environment)
+    async with browser(app, await key_with(books, Scope.ADMIN)) as http, worker(server, books):
+        assert (await http.post("/v1/customers", json=customer())).status_code == 201
+        assert (await http.post("/v1/invoices", json=invoice(issued_on=today()))).json()["workflow"] == "started"
+
+        day = local() + timedelta(days=5)
+        page = await do(http, "promise", date=day.isoformat(), amount="1.000.000")
+        assert "Rp 1.000.000 akan dibayar" in page.text
+        held = (await http.get(at(rest="?live=true"))).json()
+        assert (held["live"]["held"], held["hold"]["by"]) == ("promise", "customer")
+
+        page = await do(http, "dispute", what="1", reason="Beras kurang satu karung")
+        assert WORDS["id"]["dispute_done"] in page.text
+        assert (await http.get(at(rest="?live=true"))).json()["live"]["held"] == "dispute"
+        late = await http.post(f"{link()}/promise")
+        assert late.status_code == 409 and WORDS["id"]["refused_promise"] in late.text
+        described = await (await connect_from_environment()).get_workflow_handle(m.workflow_id(NUMBER)).fetch_history()
+        assert "karung" not in described.to_json(), "the customer's own words stay in the ledger"

@@ -15,7 +15,7 @@ from lunas.ledger.database import Ledger
 from lunas.ledger.invoices import opening_state
 from lunas.receivables.lifecycle import allows
 from tests.api.doubles import FakeTemporal
-from tests.api.samples import NUMBER, at, customer, invoice, issued, payment, problem
+from tests.api.samples import NUMBER, TOTAL, at, customer, invoice, issued, payment, problem
 from workflows import messages as m
 from workflows.requests import Requests
 
@@ -37,6 +37,24 @@ async def test_a_promise_holds_the_invoice(http: httpx2.AsyncClient, temporal: F
     assert (hold["kind"], hold["by"], hold["amount_minor"]) == ("promise", "siti, by key erp", 1000)
     assert hold["promised_for"] == soon()
     assert (await http.get("/v1/invoices?hold=promise")).json()["invoices"][0]["number"] == NUMBER
+
+
+async def test_a_plan_holds_the_invoice_instalment_by_instalment(http: httpx2.AsyncClient) -> None:
+    await issued(http)
+    answer = await ask(http, "instalments", count=3, first_on=soon(), every="week", by="siti")
+    assert (answer.status_code, answer.json()["held"]) == (200, "promise")
+    hold = (await http.get(at())).json()["hold"]
+    assert (hold["promised_for"], [one["pay_by"] for one in hold["instalments"]]) == (soon(), [soon(12), soon(19)])
+    assert hold["amount_minor"] + sum(one["amount_minor"] for one in hold["instalments"]) == TOTAL
+
+
+async def test_a_plan_is_given_in_one_way(http: httpx2.AsyncClient) -> None:
+    await issued(http)
+    parts = [{"pay_by": soon(), "amount_minor": 1}, {"pay_by": soon(9), "amount_minor": TOTAL - 1}]
+    problem(await ask(http, "instalments", count=3), 422, "invalid")
+    problem(await ask(http, "instalments", count=3, first_on=soon(), instalments=parts), 422, "invalid")
+    problem(await ask(http, "instalments", instalments=[{**parts[0], "amount_minor": 2}, parts[1]]), 409, "refused")
+    assert (await ask(http, "instalments", instalments=parts)).json()["held"] == "promise"
 
 
 async def test_a_dispute_is_raised_and_resolved(http: httpx2.AsyncClient) -> None:
@@ -155,7 +173,7 @@ async def test_a_hold_is_acknowledged_only_when_nothing_can_leave(
     async def in_vain(ledger: Ledger, number: str) -> None:
         raise TimeoutError
 
-    monkeypatch.setattr("api.routers.requests.settle", in_vain)
+    monkeypatch.setattr("api.asking.settle", in_vain)
     await issued(http)
     said = problem(await ask(http, "dispute", reason="x"), 504, "outcome-unknown")
     assert "do not ask again" in said["detail"]
@@ -195,7 +213,7 @@ def test_every_update_that_is_asked_for_exists() -> None:
     """Names are texts here: a workflow without such an update would only fail in production."""
     source = inspect.getsource(requests) + inspect.getsource(contacts)
     updates = [name for name, _ in inspect.getmembers(Requests, inspect.iscoroutinefunction) if name != "propose"]
-    assert len(updates) == 12
+    assert len(updates) == 13
     missing = [name for name in updates if f'desk.ask("{name}"' not in source and f'"{name}", message' not in source]
     assert missing == []
     assert source.count("desk.ask(") == len(updates)

@@ -63,7 +63,7 @@ class Stack:
         new = NewInvoice(number, customer, Currency.IDR, today, Terms(days), (line,))
         async with self.ledger.write() as session:
             await create_invoice(session, new, policy_for("standard", "Asia/Jakarta", today.year))
-        await Courier(LedgerNews(self.ledger)).start(self.client, number)
+        await Courier(LedgerNews(self.ledger)).deliver(self.client, number)
 
     async def pay(self, number: str, minor: int, reference: str) -> None:
         """As the API does: book, wait until nothing can leave, acknowledge, nudge."""
@@ -86,7 +86,7 @@ class Stack:
     async def version(self, number: str) -> int:
         async with self.ledger.write() as session:
             seen = await facts(session, number)
-            await told(session, number, seen.version)
+            await told(session, {number: seen.version})
             return seen.version
 
 

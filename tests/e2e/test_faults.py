@@ -140,7 +140,7 @@ class Town:
         async with self.ledger.write() as session:
             await create_customer(session, NewCustomer(self.number, "PT Kota", contacts=contacts))
             await create_invoice(session, new, policy(2, ZONE))
-        await Courier(LedgerNews(self.ledger)).start(self.client, self.number)
+        await Courier(LedgerNews(self.ledger)).deliver(self.client, self.number)
 
     def let_days_pass(self, days: int) -> asyncio.Task[None]:
         """Begin to move the invoice's clock to nine in the morning after so many days."""

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx2
 import pytest
 from temporalio import activity, workflow
 from temporalio.api.workflowservice.v1 import PauseWorkflowExecutionRequest
@@ -135,6 +136,9 @@ async def test_a_kill_loses_nothing_and_a_later_version_may_ask_for_more_search_
     try:
         address, ui_url, first_pid = server.address, server.ui_url, server.pid
         assert ui_url is not None
+        async with httpx2.AsyncClient() as browser:
+            link = await browser.get(f"{ui_url}/namespaces/lunas/workflows")
+            assert link.status_code == 200, f"a deep link leads to {link.headers.get('location')}"
         client = await Client.connect(address, namespace="lunas")
         await client.start_workflow(
             "Nobody",

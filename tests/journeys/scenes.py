@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from lunas.receivables import events as on
+from lunas.receivables.instalments import Every, equal_instalments
 from lunas.receivables.invoice import AgencyWord, InvoiceState
 from lunas.receivables.policy import Policy
 from lunas.receivables.rehearsal import Happening, issue, rehearse
@@ -88,6 +89,14 @@ def promise_kept_in_part() -> str:
     state, tenth = invoice(), TOTAL.minor // 10
     promise = on.PromiseMade("ana", pay_by=DUE + timedelta(days=15), amount_minor=tenth)
     return story(state, asked(5, promise), *shown(state, (9, {"received": tenth})), days=60)
+
+
+def instalments_missed() -> str:
+    """On day 5 three monthly instalments are agreed from day 15 on: the first comes early, the second does not come."""
+    state = invoice()
+    plan = equal_instalments(TOTAL, 3, DUE + timedelta(days=15), Every.MONTH)
+    agreed = on.InstalmentsAgreed("ana", instalments=plan)
+    return story(state, asked(5, agreed), *shown(state, (9, {"received": plan[0].amount_minor})), days=80)
 
 
 def disputed_for_20_days() -> str:
@@ -191,10 +200,10 @@ SCENES: dict[str, Callable[[], str]] = {
     scene.__name__: scene
     for scene in (
         unpaid_standard, unpaid_gentle, net_7, long_closure, reminder_left_out, promise_broken, promise_kept_in_part,
-        disputed_for_20_days, paused_twice, approved_then_silent, disputed_with_the_agency, contact_lost_and_found,
-        contact_lost_for_good, other_way_asked_for, answered, credit_to_be_decided, imported_on_day_120,
-        worker_down_for_a_month, reversed_after_paid, reversed_after_the_agency, new_policy_in_the_middle,
-        paid_in_every_stage,
+        instalments_missed, disputed_for_20_days, paused_twice, approved_then_silent, disputed_with_the_agency,
+        contact_lost_and_found, contact_lost_for_good, other_way_asked_for, answered, credit_to_be_decided,
+        imported_on_day_120, worker_down_for_a_month, reversed_after_paid, reversed_after_the_agency,
+        new_policy_in_the_middle, paid_in_every_stage,
     )
 }  # fmt: skip
 

@@ -17,8 +17,10 @@ from lunas.ledger.receipts import Booked, NewReceipt, record_receipt
 from lunas.ledger.sending import commit, record_sent
 from lunas.receivables.actions import NoticeKind, SendNotice
 from lunas.receivables.calendar import Calendar
+from lunas.receivables.interest import LatePayment
 from lunas.receivables.invoice import Entry, Facts, Hold, HoldKind, InvoiceState, Progress, Stage, Standing
 from lunas.receivables.ladder import Channel, Do, Ladder, Rung, Tail
+from lunas.receivables.leeway import EXACT, MoneyRules
 from lunas.receivables.money import Currency, Money
 from lunas.receivables.orders import NoticeOrder
 from lunas.receivables.policy import ContactBudget, Patience, Policy
@@ -32,7 +34,12 @@ TERMS = Terms.parse("2/10 net 30")
 
 
 def policy(
-    *, holidays: tuple[date, ...] = (), budget: ContactBudget | None = None, zone: str = "Asia/Jakarta"
+    *,
+    holidays: tuple[date, ...] = (),
+    budget: ContactBudget | None = None,
+    zone: str = "Asia/Jakarta",
+    money: MoneyRules = EXACT,
+    late_payment: LatePayment | None = None,
 ) -> Policy:
     return Policy(
         name="sample",
@@ -42,6 +49,8 @@ def policy(
         budget=budget or ContactBudget(),
         patience=Patience(),
         ladder=Ladder((Rung(0, Do.DUE_NOTICE, (Channel.EMAIL,)), Rung(1, Do.FOLLOW_UP, BOTH)), Tail(30)),
+        money=money,
+        late_payment=late_payment,
     )
 
 
@@ -73,7 +82,7 @@ async def add_customer(
 
 async def add_invoice(ledger: Ledger, new: NewInvoice | None = None, plan: Policy = POLICY) -> Facts:
     async with ledger.write() as session:
-        return (await create_invoice(session, new or new_invoice(), plan))[0]
+        return (await create_invoice(session, new or new_invoice(), plan)).facts
 
 
 async def pay(

@@ -16,7 +16,7 @@ from lunas.ledger.facts import facts
 from lunas.ledger.findings import NewFinding, approve_finding, findings_of, propose, reject_finding
 from lunas.ledger.idempotency import ABANDONED_AFTER, Slot, Stored, begin, finish, forget, give_up
 from lunas.ledger.keys import create_key, keys, revoke_key, verify_key
-from lunas.ledger.kinds import ContactSource, FindingState, NoticeState, PlacementEnd
+from lunas.ledger.kinds import ContactSource, FindingKind, FindingState, NoticeState, PlacementEnd
 from lunas.ledger.offers import NewOffer, invoice_of_offer, outdated_offers, record_offer, usable_offers, void_offer
 from lunas.ledger.placements import (
     Placed,
@@ -106,8 +106,8 @@ async def test_what_research_found_is_used_once_a_person_has_approved_it(ledger:
     await add_customer(ledger, email=None, phone=None)
     await add_invoice(ledger)
     found = [
-        NewFinding(Channel.EMAIL, "halo@acme.example", {"url": "https://acme.example/contact"}),
-        NewFinding(Channel.SMS, "+62811", {"url": "https://acme.example/contact"}),
+        NewFinding(FindingKind.EMAIL, "halo@acme.example", {"url": "https://acme.example/contact"}),
+        NewFinding(FindingKind.SMS, "+62811", {"url": "https://acme.example/contact"}),
     ]
     async with ledger.write() as session:
         assert await propose(session, "ACME", found) == 2
@@ -125,6 +125,25 @@ async def test_what_research_found_is_used_once_a_person_has_approved_it(ledger:
                 await approve_finding(session, finding.id, by="budi")
         with pytest.raises(NotFound):
             await reject_finding(session, 10**6, by="siti")
+
+
+async def test_a_landline_and_a_profile_are_for_people_and_never_become_contacts(ledger: Ledger) -> None:
+    await add_customer(ledger, email=None, phone=None)
+    await add_invoice(ledger)
+    found = [
+        NewFinding(FindingKind.PHONE, "+62215550100", {"url": "https://acme.example/contact"}),
+        NewFinding(FindingKind.PROFILE, "https://www.linkedin.com/company/acme", {"url": "https://acme.example"}),
+    ]
+    async with ledger.write() as session:
+        assert await propose(session, "ACME", found) == 2
+        for finding in await findings_of(session, "ACME"):
+            assert await approve_finding(session, finding.id, by="siti") is None
+        approved = await findings_of(session, "ACME", FindingState.APPROVED)
+        assert [(one.kind, one.contact_id) for one in approved] == [("phone", None), ("profile", None)]
+        (contact,) = await contacts_of(session, (await customer_by_code(session, "ACME")).id)
+        assert (contact.email, contact.phone) == (None, None)
+        assert not (await facts(session, NUMBER)).reachable
+        assert await propose(session, "ACME", found) == 0
 
 
 # --- placements -----------------------------------------------------------------------------------------------------

@@ -279,14 +279,21 @@ async def test_a_late_word_settles_an_unknown_notice(ledger: Ledger, invoice: st
     assert isinstance(await ask(ledger), AlreadySent)
 
 
-async def test_a_late_refusal_of_an_unknown_notice_has_failed(ledger: Ledger, invoice: str) -> None:
+@pytest.mark.parametrize(
+    ("permanent", "code", "becomes", "next_answer"),
+    [(False, 451, NoticeState.CANCELLED, Claimed), (True, 554, NoticeState.FAILED, NoContact)],
+)
+async def test_a_late_refusal_says_that_an_unknown_notice_did_not_leave(
+    ledger: Ledger, invoice: str, permanent: bool, code: int, becomes: NoticeState, next_answer: type
+) -> None:
     mine = await claimed(ledger)
     await committed(ledger, mine)
     async with ledger.write() as session:
         await record_unknown(session, mine.notice_id, mine.token)
-        await record_refused(session, mine.notice_id, mine.token, permanent=False, code=451, text="later")
+        await record_refused(session, mine.notice_id, mine.token, permanent=permanent, code=code, text="no")
 
-    assert set((await states(ledger)).values()) == {NoticeState.FAILED}
+    assert set((await states(ledger)).values()) == {becomes}, "it stays neither unknown nor claimed for ever"
+    assert isinstance(await ask(ledger), next_answer), "only what was refused for good is of no use again"
 
 
 async def test_a_zombie_records_nothing(ledger: Ledger, invoice: str) -> None:

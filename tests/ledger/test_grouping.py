@@ -169,6 +169,22 @@ async def test_a_dead_sender_is_found_out_by_a_covered_invoice(still: Ledger, ha
     assert {*(await states(still, FIRST)).values(), *(await states(still, SECOND)).values()} == {NoticeState.UNKNOWN}
 
 
+async def test_a_slow_sender_that_a_covered_invoice_gave_up_may_try_again(still: Ledger, hands: Hands) -> None:
+    """The relay was slow and said `later`: nobody's address is bad, and nobody was written to."""
+    await three(still)
+    mine = await claimed(still, order(FIRST))
+    await committed(still, mine)
+    hands.move(seconds=4)
+    assert isinstance(await ask(still, order(THIRD)), Unsettled)
+
+    async with still.write() as session:
+        await record_refused(session, mine.notice_id, mine.token, permanent=False, code=451, text="later")
+
+    again = await claimed(still, order(FIRST))
+    assert again.token == mine.token + 1
+    await committed(still, again)
+
+
 async def test_a_message_refused_for_good_releases_the_others(due: Ledger) -> None:
     mine = await claimed(due, order(FIRST))
     await committed(due, mine)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import text, update
+from sqlalchemy import insert, select, text, update
 
+from lunas.ledger.charges import record_charge, record_waiver
 from lunas.ledger.database import Ledger
 from lunas.ledger.invariants import violations
-from lunas.ledger.kinds import NoticeState
+from lunas.ledger.kinds import ChargeKind, NoticeState
 from lunas.ledger.placements import place
 from lunas.ledger.progress import record_progress
+from lunas.ledger.receipts import NewReceipt, Remitted, record_receipt
+from lunas.ledger.refunds import NewRefund, record_refund
 from lunas.ledger.tables import (
     AllocationRow,
     InvoiceLineRow,
@@ -21,11 +24,16 @@ from lunas.ledger.tables import (
     NoticeRow,
     PlacementRow,
     ReceiptRow,
+    RefundRow,
+    RemittanceRow,
+    ToleranceRow,
+    WaiverRow,
 )
 from lunas.receivables.actions import NoticeKind
 from lunas.receivables.invoice import Stage
-from lunas.receivables.money import Currency
+from lunas.receivables.money import Currency, Money
 from tests.ledger.samples import (
+    WEDNESDAY,
     add_customer,
     add_invoice,
     claimed,
@@ -50,11 +58,28 @@ async def lived(ledger: Ledger, broken: None) -> Ledger:
     await sent(ledger, days_on(order(rung="final_demand+95", kind=NoticeKind.FINAL_DEMAND), 30, "final_demand+95"))
     await pay(ledger, minor=100_000, reference="part")
     async with ledger.write() as session:
+        lines = (Remitted(NUMBER, 1_000), Remitted("INV-LATER", 500))
+        await record_receipt(
+            session, NewReceipt("bank", "several", Money(2_000, Currency.IDR), date(2026, 3, 4), "test", lines=lines)
+        )
+        await record_refund(session, NewRefund("bank", "out", "several", date(2026, 3, 5), "too much", "siti"))
+        fee = {"kind": ChargeKind.FEE, "amount": Money(700, Currency.IDR), "by": "siti", "reason": "late"}
+        day = date(2026, 3, 5)
+        await record_charge(session, NUMBER, reference="late fee", charged_on=day, **fee)  # type: ignore[arg-type]
+        await record_waiver(session, NUMBER, reference="more", waived_on=day, **fee)  # type: ignore[arg-type]
+    async with ledger.write() as session:
         await record_progress(session, NUMBER, progress(1))
         await record_progress(session, NUMBER, progress(2))
         await place(session, NUMBER, agency="Agen", approved_by="siti")
         assert await violations(session, at_rest=True) == []
     return ledger
+
+
+#: Two short payments of one invoice at once.
+_LET_OFF = [
+    {"invoice_id": select(InvoiceRow.id).scalar_subquery(), "amount_minor": minor, "facts_version": 1, "at": WEDNESDAY}
+    for minor in (1, 2)
+]
 
 
 async def numbers(ledger: Ledger, *, at_rest: bool = True) -> set[int]:
@@ -69,6 +94,12 @@ async def numbers(ledger: Ledger, *, at_rest: bool = True) -> set[int]:
         (6, update(InvoiceLineRow).values(amount_minor=1)),
         (6, update(AllocationRow).values(amount_minor=200_000)),
         (6, update(ReceiptRow).values(currency=Currency.USD)),
+        (6, update(RefundRow).values(amount_minor=2_001)),
+        (6, update(RemittanceRow).values(amount_minor=1_001)),
+        (6, update(ReceiptRow).where(ReceiptRow.reference == "several").values(named=NUMBER)),
+        (6, update(WaiverRow).values(reference="late fee")),
+        (6, insert(ToleranceRow).values(_LET_OFF)),
+        (7, insert(ToleranceRow).values([{**_LET_OFF[0], "amount_minor": -1}])),
         (7, update(AllocationRow).values(amount_minor=2_000_000)),
         (9, update(JournalRow).where(JournalRow.rule != "", JournalRow.sequence == 2).values(sequence=3)),
         (9, update(JournalRow).where(JournalRow.rule != "", JournalRow.sequence == 2).values(was=Stage.DUE)),

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 
 from lunas.ledger.database import Ledger
-from lunas.ledger.migrations import is_current, migrate
+from lunas.ledger.migrations import _config, is_current, migrate
 from lunas.ledger.tables import Base
 from tests.conftest import DATABASES, Postgres, in_own_loop
 
@@ -78,3 +79,24 @@ async def test_processes_may_migrate_at_once_and_again(empty_urls: tuple[str, st
         await asyncio.gather(*(migrate(empty_urls[0]) for _ in range(3)))
 
         assert await is_current(ledger)
+
+
+async def test_offers_that_were_made_before_they_had_makers_are_kept(empty_urls: tuple[str, str]) -> None:
+    offer = (
+        "INSERT INTO offers (id, invoice_id, method, reference, amount_minor, instructions, created_at) "
+        "VALUES (1, 1, 'bank_transfer', 'k/5', 500, '{}', '2026-03-04 03:00:00.000000')"
+    )
+    # No invoice is needed, because all of it is taken back again.
+    carefree = ("PRAGMA defer_foreign_keys = ON", "SET LOCAL session_replication_role = replica")
+    async with Ledger(empty_urls[0]) as ledger, ledger.engine.connect() as connection:
+        await connection.run_sync(lambda sync: command.upgrade(_config(sync), "0002"))
+        await connection.execute(text(carefree[0 if ledger.is_sqlite else 1]))
+        await connection.execute(text(offer))
+        await connection.run_sync(lambda sync: command.upgrade(_config(sync), "0003"))
+        row = (await connection.execute(text("SELECT reference, maker, covers_minor, claim FROM offers"))).one()
+        assert tuple(row) == ("k/5", "bank_transfer", 500, None)
+        assert (await connection.execute(text("SELECT count(*) FROM offers WHERE ready_at IS NULL"))).scalar_one() == 0
+        await connection.run_sync(lambda sync: command.downgrade(_config(sync), "0002"))
+        row = (await connection.execute(text("SELECT reference, amount_minor FROM offers"))).one()
+        assert tuple(row) == ("k/5", 500)
+        await connection.rollback()

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from lunas.ledger.database import Ledger
+from lunas.ledger.policies import policy_under
+from lunas.ledger.tables import InvoiceRow
 from lunas.policies import SHIPPED, holidays_for, load_policy, policy_for, policy_names
 from lunas.receivables.policy import PolicyError
+from tests.ledger.samples import add_customer, add_invoice, new_invoice
 
 
 @pytest.mark.parametrize("name", policy_names())
@@ -71,3 +77,53 @@ def test_a_folder_of_ones_own_policies(tmp_path: Path) -> None:
 
     assert policy_names(tmp_path) == ("ours",)
     assert load_policy("ours", tmp_path).terms.net_days == 90
+
+
+def test_an_edited_file_is_read_again_and_an_untouched_one_is_not(tmp_path: Path) -> None:
+    file = tmp_path / "standard.yaml"
+    file.write_text((SHIPPED / "standard.yaml").read_text())
+    before = policy_for("standard", "Asia/Jakarta", 2026, tmp_path)
+    assert policy_for("standard", "Asia/Jakarta", 2026, tmp_path) is before
+    assert load_policy("standard", tmp_path) is load_policy("standard", tmp_path)
+
+    file.write_text(file.read_text().replace("terms: net 30", "terms: net 45"))
+    os.utime(file, ns=(1, 1))  # as another moment, however coarse the file system's clock is
+    assert load_policy("standard", tmp_path).terms.net_days == 45
+    after = policy_for("standard", "Asia/Jakarta", 2026, tmp_path)
+    assert (before.terms.net_days, after.terms.net_days) == (30, 45)
+
+
+def test_a_file_of_the_same_size_is_told_apart_by_its_moment(tmp_path: Path) -> None:
+    file = tmp_path / "standard.yaml"
+    source = (SHIPPED / "standard.yaml").read_text()
+    for moment, days in enumerate((30, 60), 1):
+        file.write_text(source.replace("terms: net 30", f"terms: net {days}"))
+        os.utime(file, ns=(moment, moment))
+        assert load_policy("standard", tmp_path).terms.net_days == days
+
+
+def test_a_file_that_is_mended_needs_no_restart(tmp_path: Path) -> None:
+    file = tmp_path / "standard.yaml"
+    file.write_text("name: [")
+    with pytest.raises(PolicyError):
+        load_policy("standard", tmp_path)
+    file.write_text((SHIPPED / "standard.yaml").read_text())
+    assert load_policy("standard", tmp_path).terms.net_days == 30
+    file.unlink()
+    with pytest.raises(PolicyError, match="does not exist"):
+        load_policy("standard", tmp_path)
+
+
+async def test_an_edit_changes_new_invoices_only(ledger: Ledger, tmp_path: Path) -> None:
+    file = tmp_path / "standard.yaml"
+    file.write_text((SHIPPED / "standard.yaml").read_text())
+    await add_customer(ledger)
+    await add_invoice(ledger, new_invoice("INV-1"), policy_for("standard", "Asia/Jakarta", 2026, tmp_path))
+    file.write_text(file.read_text().replace("promise_grace: 2", "promise_grace: 5"))
+    await add_invoice(ledger, new_invoice("INV-2"), policy_for("standard", "Asia/Jakarta", 2026, tmp_path))
+    async with ledger.read() as session:
+        graces = [
+            (await policy_under(session, row.policy_digest)).patience.promise_grace
+            for row in await session.scalars(select(InvoiceRow).order_by(InvoiceRow.number))
+        ]
+    assert graces == [2, 5]

@@ -9,17 +9,20 @@ from datetime import date
 import pytest
 import pytest_asyncio
 
-from lunas.ledger.credits import NewCreditNote, record_charge, record_credit_note
+from lunas.ledger.charges import record_charge
+from lunas.ledger.credits import NewCreditNote, record_credit_note
 from lunas.ledger.database import Ledger
 from lunas.ledger.errors import Conflict, NotFound, ReceiptConflict, Refused
 from lunas.ledger.facts import facts
 from lunas.ledger.invoices import create_invoice
 from lunas.ledger.journal import journal_of
-from lunas.ledger.kinds import ChargeKind, JournalSource
+from lunas.ledger.kinds import IMPORTED, ChargeKind, JournalSource
 from lunas.ledger.outbox import undelivered
 from lunas.ledger.provider_events import event_of, keep_event
 from lunas.ledger.receipts import Booked, NewReceipt, allocate, record_receipt, unapplied_receipts
 from lunas.ledger.reversals import NewReversal, Reversed, record_reversal
+from lunas.receivables.adoption import difference
+from lunas.receivables.events import PartPaymentReceived
 from lunas.receivables.invoice import Balance, Facts
 from lunas.receivables.money import Currency, Money
 from lunas.receivables.terms import Terms
@@ -62,7 +65,33 @@ async def credit(ledger: Ledger, minor: int, number: str = "CN-1") -> None:
         await record_credit_note(session, note)
 
 
+async def bring(ledger: Ledger, minor: int, reference: str = "import-1") -> Booked:
+    """Money that was paid before the invoice came to us, as an import brings it."""
+    receipt = NewReceipt(IMPORTED, reference, rupiah(minor), date(2026, 2, 20), "test", NUMBER)
+    async with ledger.write() as session:
+        return await record_receipt(session, receipt)
+
+
 # --- receipts ------------------------------------------------------------------------------------------------------
+
+
+async def test_what_an_import_brings_counts_and_is_told_from_what_came_to_us(ledger: Ledger) -> None:
+    await add_customer(ledger)
+    await bring(ledger, 300_000)
+    known = await add_invoice(ledger)
+    assert (known.balance.received, known.earlier) == (300_000, 300_000)
+
+    own = await pay(ledger, minor=100_000)
+    assert own.facts is not None
+    assert (own.facts.balance.received, own.facts.earlier) == (400_000, 300_000)
+    assert difference(Facts(balance=Balance(WHOLE)), known) == (PartPaymentReceived(earlier=True),)
+    assert difference(known, own.facts) == (PartPaymentReceived(),)
+
+    back = NewReversal(IMPORTED, "back-2", "import-1", date(2026, 3, 11), "bounced", "bank", rupiah(50_000))
+    async with ledger.write() as session:
+        await record_reversal(session, back)
+        left = await facts(session, NUMBER)
+    assert (left.balance.net_received, left.earlier) == (350_000, 250_000)
 
 
 async def test_a_receipt_settles_its_invoice_and_tells_the_workflow(ledger: Ledger, invoice: str) -> None:

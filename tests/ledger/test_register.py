@@ -30,7 +30,7 @@ from lunas.ledger.errors import Conflict, InvoiceConflict, LedgerError, NotFound
 from lunas.ledger.facts import facts
 from lunas.ledger.findings import NewFinding, findings_of, propose
 from lunas.ledger.invoices import adopt_policy, create_invoice, opening_state
-from lunas.ledger.kinds import AddressState, ContactSource, Language, NudgeKind
+from lunas.ledger.kinds import AddressState, ContactSource, FindingKind, Language, NudgeKind
 from lunas.ledger.notices import notices_of
 from lunas.ledger.outbox import delivered, told, undelivered
 from lunas.ledger.policies import policy_under
@@ -163,7 +163,7 @@ async def test_a_person_can_be_forgotten(ledger: Ledger) -> None:
     await sent(ledger)
     erased = await contact_id(ledger)
     async with ledger.write() as session:
-        await propose(session, "ACME", [NewFinding(Channel.EMAIL, "siti@acme.example", {"words": "Siti"})])
+        await propose(session, "ACME", [NewFinding(FindingKind.EMAIL, "siti@acme.example", {"words": "Siti"})])
         await erase_contact(session, erased, by="siti")
         assert not (await facts(session, NUMBER)).reachable
 
@@ -189,8 +189,8 @@ async def test_customers_are_found_by_a_part_of_their_name(ledger: Ledger) -> No
     for code in ("ACME", "BUDI", "CITRA"):
         await add_customer(ledger, code)
     async with ledger.read() as session:
-        assert [one.code for one in await find_customers(session, "udi")] == ["BUDI"]
-        assert len(await find_customers(session)) == 3
+        assert [one.code for one in (await find_customers(session, "udi"))[0]] == ["BUDI"]
+        assert len((await find_customers(session))[0]) == 3
 
 
 # --- invoices -------------------------------------------------------------------------------------------------------
@@ -203,7 +203,7 @@ async def test_the_same_invoice_again_is_the_same_invoice(ledger: Ledger) -> Non
     async with ledger.write() as session:
         again = await create_invoice(session, new_invoice(), policy(budget=ContactBudget(2, 5)))
 
-    assert (first[1], again[1]) == (True, False) and first[0] == again[0]
+    assert (first.is_new, again.is_new) == (True, False) and first.facts == again.facts
     async with ledger.read() as session:
         assert (await opening_state(session, NUMBER)).policy == POLICY
 
@@ -223,7 +223,7 @@ async def test_an_invoice_sent_many_times_at_once_is_created_once(ledger: Ledger
 
     async def create() -> bool:
         async with ledger.write() as session:
-            return (await create_invoice(session, new_invoice(), POLICY))[1]
+            return (await create_invoice(session, new_invoice(), POLICY)).is_new
 
     assert sorted(await asyncio.gather(*(create() for _ in range(6)))) == [False] * 5 + [True]
 
@@ -433,9 +433,9 @@ async def test_nudges_stay_until_they_are_delivered(ledger: Ledger) -> None:
         assert await undelivered(session, older_than=timedelta(minutes=1)) == []
     async with ledger.write() as session:
         await delivered(session, [start.id])
-        await told(session, NUMBER, version=1)  # the workflow has not heard of version 2 yet
+        await told(session, {NUMBER: 1})  # the workflow has not heard of version 2 yet
         assert await undelivered(session) == [changed]
-        await told(session, NUMBER, version=2)
+        await told(session, {NUMBER: 2})
         assert await undelivered(session) == []
 
 
@@ -453,9 +453,9 @@ async def test_a_read_cannot_write(ledger: Ledger) -> None:
 
 async def test_a_read_sees_one_moment(ledger: Ledger) -> None:
     async with ledger.read() as session:
-        assert await find_customers(session) == []
+        assert await find_customers(session) == ([], None)
         await add_customer(ledger)
-        assert await find_customers(session) == []
+        assert await find_customers(session) == ([], None)
 
 
 async def test_moments_are_aware_and_in_utc_on_every_database(ledger: Ledger) -> None:
@@ -463,7 +463,7 @@ async def test_moments_are_aware_and_in_utc_on_every_database(ledger: Ledger) ->
     async with ledger.write() as session:
         session.add(CustomerRow(code="X", name="X", language=Language.ENGLISH, time_zone="UTC", created_at=in_jakarta))
     async with ledger.read() as session:
-        (row,) = await find_customers(session)
+        ((row,), _) = await find_customers(session)
         now = await session.now()
     assert row.created_at == in_jakarta and row.created_at.tzinfo is UTC
     assert now.tzinfo is UTC and abs(datetime.now(UTC) - now) < timedelta(seconds=5)

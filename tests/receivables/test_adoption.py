@@ -130,3 +130,22 @@ def test_before_the_first_version_nothing_was_known_rather_than_nothing_owed() -
     owed, settled = Balance(lines=100), Balance(lines=100, received=100)
     assert difference(Facts(), Facts(version=1, balance=owed)) == ()
     assert difference(Facts(), Facts(version=1, balance=settled)) == (on.PaidInFull(),)
+
+
+@pytest.mark.parametrize(
+    ("before", "change", "says"),
+    [
+        ({}, {"received": 500, "earlier": 500}, (on.PartPaymentReceived(earlier=True),)),
+        ({}, {"received": 500, "earlier": 400}, (on.PartPaymentReceived(),)),
+        ({}, {"received": TOTAL.minor, "earlier": TOTAL.minor}, (on.PaidInFull(earlier=True),)),
+        ({"received": 500, "earlier": 500}, {"received": TOTAL.minor}, (on.PaidInFull(),)),
+        ({"received": 500}, {"received": TOTAL.minor, "earlier": TOTAL.minor - 500}, (on.PaidInFull(earlier=True),)),
+        ({"received": 500, "earlier": 500}, {"credited": TOTAL.minor - 500}, (on.PaidInFull(earlier=True),)),
+        ({"received": 500}, {"credited": TOTAL.minor - 500}, (on.PaidInFull(),)),
+    ],
+)
+def test_money_from_before_the_invoice_came_is_told_from_what_came_to_us(
+    before: dict[str, object], change: dict[str, object], says: tuple[on.Event, ...]
+) -> None:
+    old = facts(UNPAID, **before)
+    assert difference(old, facts(old, **change)) == says

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from lunas.receivables.interest import LatePayment, Mode, Rate
 from lunas.receivables.ladder import Do, Tone, When
+from lunas.receivables.leeway import EXACT, Overpayment, Tolerance, Unnamed
+from lunas.receivables.money import Currency
 from lunas.receivables.policy import PolicyError, parse_policy
 from tests.receivables.samples import document
 
@@ -152,3 +155,45 @@ def test_a_customers_copy_has_its_own_zone_and_sorted_holidays(name: str) -> Non
     assert copied.calendar.zone_name == "Asia/Makassar"
     assert copied.calendar.holidays == tuple(sorted(set(days)))
     assert (copied.version, copied.ladder, copied.patience) == (file.version, file.ladder, file.patience)
+
+
+def test_what_is_said_of_money_and_of_late_payment() -> None:
+    money = {"unnamed": "oldest_first", "overpayment": "next_invoice", "tolerance_minor": {"EUR": 50, "IDR": 100_000}}
+    late = {"pack": "eu", "interest": "claim", "rates": [{"from": date(2026, 7, 1), "percent": "10.15"}]}
+    said = parse_policy({**document(), "money": {**money, "tolerance_percent": "0.5"}, "late_payment": late})
+
+    assert said.money.unnamed is Unnamed.OLDEST_FIRST and said.money.overpayment is Overpayment.NEXT_INVOICE
+    assert said.money.tolerance == Tolerance(((Currency.IDR, 100_000), (Currency.EUR, 50)), 500)
+    assert said.late_payment == LatePayment("eu", Mode.CLAIM, Mode.SHOW, (Rate(date(2026, 7, 1), 10_150),))
+    copied = said.for_customer("Asia/Jakarta")
+    assert (copied.money, copied.late_payment) == (said.money, said.late_payment)
+
+
+@pytest.mark.parametrize("name", ["standard", "gentle"])
+def test_the_shipped_policies_take_money_as_it_comes_and_claim_nothing(name: str) -> None:
+    said = parse_policy(document(name))
+    assert (said.money, said.late_payment) == (EXACT, None)
+
+
+@pytest.mark.parametrize(
+    ("section", "value", "says"),
+    [
+        ("money", {"unnamed": "newest"}, "policy.money.unnamed: 'newest' is not one of keep, oldest_first"),
+        ("money", {"overpayment": "refund"}, "policy.money.overpayment: 'refund' is not one of keep, next_invoice"),
+        ("money", {"tolerance_minor": {"XXX": 1}}, "policy.money.tolerance_minor: unknown XXX: known here are IDR,"),
+        ("money", {"tolerance_minor": {"IDR": -1}}, "tolerance_minor.IDR: -1 is not a whole number from 0"),
+        ("money", {"tolerance_percent": 0.5}, "policy.money.tolerance_percent: 0.5 is not a percentage below"),
+        ("money", {"tolerance": 5}, "policy.money: unknown tolerance: known here are unnamed, overpayment,"),
+        ("late_payment", {}, "policy.late_payment.pack: it is missing: write a text"),
+        ("late_payment", {"pack": "eu", "interest": "free"}, "late_payment.interest: 'free' is not one of show"),
+        ("late_payment", {"pack": "eu", "fee": "accrue"}, "late_payment.fee: 'accrue' is not one of show"),
+        ("late_payment", {"pack": "eu", "rates": [{"percent": "8"}]}, "rates[0].from: it is missing: write a day"),
+        (
+            "late_payment",
+            {"pack": "eu", "rates": [{"from": date(2026, 7, 1), "percent": "8"}] * 2},
+            "policy.late_payment.rates: 2026-07-01 comes after 2026-07-01: days must ascend",
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_said_of_money_is_named(section: str, value: object, says: str) -> None:
+    assert says in complaint(put(value, section))

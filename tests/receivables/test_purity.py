@@ -82,7 +82,7 @@ def test_there_is_a_core_to_look_at() -> None:
         "from random import random",
         "from zoneinfo import ZoneInfo",
         "import sqlalchemy",
-        "from lunas.ledger import briefs",
+        "from lunas.ledger import facts",
         "from lunas.settings import settings",
         "from datetime import datetime\ndatetime.now()",
         "from datetime import date\ntoday = date.today",

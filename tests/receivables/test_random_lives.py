@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from lunas.receivables import events as on
 from lunas.receivables.actions import Action, PlaceWithAgency, ResearchContact, SendNotice
+from lunas.receivables.instalments import Every, equal_instalments
 from lunas.receivables.invoice import AgencyWord, InvoiceState, Stage
 from lunas.receivables.orders import Report, Verdict
 from lunas.receivables.rehearsal import issue
@@ -99,6 +100,14 @@ class Life(RuleBasedStateMachine):
             | st.sampled_from([on.CreditHeld, on.CreditReleased]).map(lambda kind: kind("ana"))
         )
         self.world.ask(request, self.gate(data))
+
+    @rule(data=st.data(), count=st.integers(1, 7), ahead=st.integers(-1, 30), every=st.sampled_from(Every))
+    def ask_for_instalments(self, data: st.DataObject, count: int, ahead: int, every: Every) -> None:
+        state = self.world.state
+        first = state.policy.calendar.local_date(self.world.now) + timedelta(days=ahead)
+        if state.facts.balance.outstanding > 0:
+            plan = equal_instalments(state.outstanding, count, first, every)
+            self.world.ask(on.InstalmentsAgreed("ana", instalments=plan), self.gate(data))
 
     @rule(data=st.data(), end=st.sampled_from([on.WrittenOff, on.Cancelled]), seriously=st.integers(0, 9))
     def give_up(self, data: st.DataObject, end: type[on.Request], seriously: int) -> None:

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 import pytest
 
 from lunas.receivables import events as on
+from lunas.receivables.actions import SendNotice
 from lunas.receivables.invoice import CLOSED, OPEN, HoldKind, InvoiceState, Placement, Stage
 from lunas.receivables.lifecycle import (
     GROUPS,
@@ -22,7 +23,7 @@ from lunas.receivables.lifecycle import (
     decide,
 )
 from lunas.receivables.words import event_name, request_words, stage_words, state_words
-from tests.receivables.samples import DUE_ON, at_stage, days_late, held, invoice, paid
+from tests.receivables.samples import DUE_ON, at_stage, days_late, facts, held, invoice, paid
 
 LATER = days_late(40)
 
@@ -53,7 +54,7 @@ def is_refused(stage: Stage, event: type[on.Event]) -> bool:
 
 
 def test_there_is_something_to_decide() -> None:
-    assert len(EVENTS) == 49
+    assert len(EVENTS) == 50
     assert set(REQUESTS) == {event for event in EVENTS if issubclass(event, on.Request)}
 
 
@@ -109,6 +110,18 @@ def test_every_open_stage_can_be_paid(stage: Stage) -> None:
     assert decision.state.stage is Stage.PAID
     assert decision.state.hold is None
     assert decision.state.climb is None
+
+
+@pytest.mark.parametrize("stage", sorted(OPEN))
+@pytest.mark.parametrize("event", [on.PaidInFull, on.PartPaymentReceived])
+def test_only_money_that_came_to_us_is_answered(stage: Stage, event: type[on.MoneyEvent]) -> None:
+    state = at_stage(stage)
+    known = facts(state.facts, received=1) if event is on.PartPaymentReceived else paid(state.facts)
+    for earlier in (False, True):
+        decision = decide(state.but(facts=known), event(earlier), LATER)
+        thanked = [action for action in decision.actions if isinstance(action, SendNotice)]
+        assert bool(thanked) is not earlier
+        assert decision.state.stage.is_closed is (event is on.PaidInFull)
 
 
 @pytest.mark.parametrize("kind", HoldKind)

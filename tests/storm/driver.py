@@ -96,7 +96,7 @@ class Driver:
                 for bill in debtor.bills:
                     await create_invoice(session, self._invoice(debtor, bill), plan)
         messenger = Courier(LedgerNews(world.ledger))
-        await asyncio.gather(*(messenger.start(world.client, bill.number) for _, bill in self._plan.bills))
+        await asyncio.gather(*(messenger.deliver(world.client, bill.number) for _, bill in self._plan.bills))
 
     def _invoice(self, debtor: Debtor, bill: Bill) -> NewInvoice:
         line = NewLine("Barang", "1", bill.minor, bill.minor)

@@ -13,8 +13,8 @@ from temporalio.exceptions import ApplicationError
 
 from activities.clock import business_now
 from activities.delivery import Carrier, Refused, Silent, Unreachable
+from lunas.briefs import NoticeBrief
 from lunas.ledger.briefing import brief_for, message_id
-from lunas.ledger.briefs import NoticeBrief
 from lunas.ledger.customers import Reachable, best_of, contacts_of
 from lunas.ledger.database import Ledger, WriteSession
 from lunas.ledger.facts import Seen, look_at

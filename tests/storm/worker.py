@@ -27,7 +27,7 @@ from temporalio.worker import Worker
 from activities.delivery import Accepted, Carrier, Prepared
 from activities.email import EmailCarrier
 from activities.reconcile import ReconcileActivities
-from lunas.ledger.briefs import NoticeBrief
+from lunas.briefs import NoticeBrief
 from lunas.ledger.database import Ledger
 from lunas.ledger.progress import record_progress
 from lunas.receivables.orders import Order, Report, Verdict

@@ -23,7 +23,9 @@ async def test_a_life_in_many_runs_is_the_life_in_one(env: WorkflowEnvironment) 
         view = await status(latest)
     in_one, in_many = outside.about("INV/1"), outside.about("INV/2")
     assert in_many.notices() == in_one.notices()
-    assert in_many.journal == in_one.journal
+    # Where two deadlines fall into one moment either may be first, so it is what happened that counts, not the order.
+    assert sorted(event for _, event in in_many.journal) == sorted(event for _, event in in_one.journal)
+    assert [number for number, _ in in_many.journal] == list(range(1, len(in_many.journal) + 1))
     assert view.follow_ups >= 9
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from itertools import pairwise
 
 import pytest
+from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
 from lunas.receivables.actions import SendNotice
@@ -16,6 +18,7 @@ from lunas.receivables.orders import NoticeOrder, Report, Verdict
 from lunas.receivables.rehearsal import rehearse
 from tests.workflows.outside import Outside, ask, collect, new_invoice, status, tell, with_receipt, worker
 from workflows import messages as m
+from workflows.invoice import InvoiceWorkflow
 
 TOTAL = 1_250_000_000
 
@@ -178,3 +181,45 @@ async def test_facts_that_only_an_activity_brings_are_adopted(env: WorkflowEnvir
         final = await handle.result()
     assert final.stage is Stage.PAID
     assert outside.names == ["email_send_invoice", "email_remind", "email_receipt"]
+
+
+async def test_what_has_ended_shows_its_end_in_the_lists(env: WorkflowEnvironment) -> None:
+    state, outside = new_invoice(await env.get_current_time()), Outside()
+    async with worker(env.client, outside):
+        handle = await collect(env.client, state)
+        await env.sleep(timedelta(days=35))
+        assert (await shown(handle))["Stage"] == "follow_up"
+        await tell(handle, with_receipt(state.facts, TOTAL))
+        await handle.result()
+        ended = await shown(handle)
+    assert (ended["Stage"], ended["BalanceMinor"]) == ("paid", 0)
+    assert "NextActionAt" not in ended, "nothing comes after the end"
+
+
+async def shown(handle: WorkflowHandle[InvoiceWorkflow, m.View]) -> dict[str, object]:
+    """The search attributes of the workflow as its history has set them."""
+    values: dict[str, object] = {}
+    async for event in handle.fetch_history_events():
+        started = event.workflow_execution_started_event_attributes.search_attributes
+        upserted = event.upsert_workflow_search_attributes_event_attributes.search_attributes
+        for name, payload in (*started.indexed_fields.items(), *upserted.indexed_fields.items()):
+            value = json.loads(payload.data) if payload.data else None
+            values = {key: old for key, old in values.items() if key != name}
+            if value not in (None, []):
+                values[name] = value
+    return values
+
+
+async def test_money_that_was_paid_before_the_invoice_came_is_not_answered(env: WorkflowEnvironment) -> None:
+    state, outside = new_invoice(await env.get_current_time()), Outside()
+    imported = replace(with_receipt(state.facts, 400), earlier=400)
+    async with worker(env.client, outside):
+        handle = await collect(env.client, state)
+        await tell(handle, imported)
+        await env.sleep(timedelta(hours=1))
+        assert (await status(handle)).outstanding_minor == TOTAL - 400
+        assert "email_receipt" not in outside.names
+        await tell(handle, with_receipt(imported, TOTAL - 400))
+        final = await handle.result()
+    assert final.stage is Stage.PAID
+    assert outside.names.count("email_receipt") == 1

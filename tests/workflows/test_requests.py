@@ -10,6 +10,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from lunas.receivables.events import DisputeOutcome
+from lunas.receivables.instalments import Every, equal_instalments
 from lunas.receivables.invoice import HoldKind, Stage
 from lunas.receivables.orders import NoticeOrder
 from tests.workflows.outside import Outside, ask, collect, new_invoice, status, tell, with_receipt, worker
@@ -118,3 +119,21 @@ async def test_a_part_payment_that_keeps_a_promise_lifts_the_hold(env: WorkflowE
         view = await status(handle)
     assert view.held is None
     assert view.outstanding_minor == TOTAL - 500_000_000
+
+
+async def test_a_plan_waits_for_one_instalment_after_the_other(env: WorkflowEnvironment) -> None:
+    state, outside = new_invoice(await env.get_current_time()), Outside()
+    async with worker(env.client, outside):
+        handle = await collect(env.client, state)
+        await env.sleep(timedelta(days=35))
+        today = (await env.get_current_time()).date()
+        plan = equal_instalments(state.outstanding, 2, today + timedelta(days=10), Every.FORTNIGHT)
+        view = await ask(handle, m.AgreeInstalments(plan, by="sari"))
+        assert view.held is HoldKind.PROMISE
+        await tell(handle, with_receipt(state.facts, plan[0].amount_minor))
+        await env.sleep(timedelta(days=14))
+        assert (await status(handle)).held is HoldKind.PROMISE, "the first came in time: the second is waited for"
+        await env.sleep(timedelta(days=14))
+        view = await status(handle)
+    assert view.held is None
+    assert "promise_broken" in [event for _, event in outside.journal]

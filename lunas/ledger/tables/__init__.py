@@ -7,14 +7,21 @@ from lunas.ledger.tables.money import (
     ChargeRow,
     CreditNoteRow,
     DiscountRow,
+    PayerRow,
     ProviderEventRow,
+    ProviderReadingRow,
     ReceiptRow,
+    RefundRow,
+    RemittanceRow,
     ReversalPartRow,
     ReversalRow,
+    ToleranceRow,
+    WaiverRow,
 )
-from lunas.ledger.tables.record import HoldRow, JournalRow, NudgeRow, SwitchRow
+from lunas.ledger.tables.record import HoldRow, JournalRow, LinkRevocationRow, NudgeRow, SwitchRow
 from lunas.ledger.tables.register import ContactRow, CustomerRow, InvoiceLineRow, InvoiceRow, PolicyRow
 from lunas.ledger.tables.speech import DecisionRow, NoticeRow
+from lunas.ledger.tables.webhooks import DeliveryRow, EndpointRow, EndpointSecretRow, OutgoingEventRow
 
 __all__ = [
     "AllocationRow",
@@ -25,21 +32,32 @@ __all__ = [
     "CreditNoteRow",
     "CustomerRow",
     "DecisionRow",
+    "DeliveryRow",
     "DiscountRow",
+    "EndpointRow",
+    "EndpointSecretRow",
     "FindingRow",
     "HoldRow",
     "IdempotencyRow",
     "InvoiceLineRow",
     "InvoiceRow",
     "JournalRow",
+    "LinkRevocationRow",
     "NoticeRow",
     "NudgeRow",
     "OfferRow",
+    "OutgoingEventRow",
+    "PayerRow",
     "PlacementRow",
     "PolicyRow",
     "ProviderEventRow",
+    "ProviderReadingRow",
     "ReceiptRow",
+    "RefundRow",
+    "RemittanceRow",
     "ReversalPartRow",
     "ReversalRow",
     "SwitchRow",
+    "ToleranceRow",
+    "WaiverRow",
 ]

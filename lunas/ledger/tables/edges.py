@@ -13,11 +13,17 @@ from lunas.ledger.tables.base import Base, words
 
 
 class OfferRow(Base):
-    """A way to pay one invoice: a virtual account, a link, a QR code. A new balance needs a new one."""
+    """A way to pay one invoice: a virtual account, a link, a QR code. A new balance needs a new one.
+
+    It is written before its provider is asked: `ready_at` says when the provider answered, `provider_id` what it calls
+    it, `failure` why it said no. `covers_minor` is the balance that `amount_minor` settles. `claim` holds an amount for
+    this offer alone.
+    """
 
     __tablename__ = "offers"
     __table_args__ = (
         UniqueConstraint("method", "reference"),
+        UniqueConstraint("claim"),
         CheckConstraint("amount_minor > 0", name="amount_is_positive"),
     )
 
@@ -31,6 +37,13 @@ class OfferRow(Base):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None] = mapped_column(default=None)
     voided_at: Mapped[datetime | None] = mapped_column(default=None)
+    maker: Mapped[str] = mapped_column(String(80))
+    covers_minor: Mapped[int]
+    ready_at: Mapped[datetime | None] = mapped_column(default=None)
+    provider_id: Mapped[str | None] = mapped_column(String(200), index=True, default=None)
+    qr: Mapped[str | None] = mapped_column(Text, default=None)
+    failure: Mapped[str | None] = mapped_column(String(80), default=None)
+    claim: Mapped[str | None] = mapped_column(String(60), default=None)
 
 
 class FindingRow(Base):

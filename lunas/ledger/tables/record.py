@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Any
 
-from sqlalchemy import Boolean, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import JSON, Boolean, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lunas.ledger.kinds import HoldAct, JournalSource, NudgeKind
@@ -55,6 +56,7 @@ class HoldRow(Base):
     amount_minor: Mapped[int | None] = mapped_column(default=None)
     promised_for: Mapped[date | None] = mapped_column(default=None)
     at: Mapped[datetime]
+    instalments: Mapped[list[Any] | None] = mapped_column(JSON, default=None)  # after this one: [day, minor units]
 
 
 class NudgeRow(Base):
@@ -75,6 +77,20 @@ class NudgeRow(Base):
     kind: Mapped[NudgeKind] = mapped_column(words(NudgeKind, "kind"))
     created_at: Mapped[datetime]
     delivered_at: Mapped[datetime | None] = mapped_column(default=None)
+
+
+class LinkRevocationRow(Base):
+    """An end of every pay link made before it: of one invoice, or (`invoice_id` None) of all of a customer's."""
+
+    __tablename__ = "link_revocations"
+    __table_args__ = (Index(None, "customer_id", "invoice_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, init=False)
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customers.id"))
+    invoice_id: Mapped[int | None] = mapped_column(ForeignKey("invoices.id"), default=None)
+    by: Mapped[str] = mapped_column(String(200))
+    reason: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime]
 
 
 class SwitchRow(Base):

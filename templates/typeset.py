@@ -1,6 +1,7 @@
 """The PDF invoice and the PDF statement: PDF/A-3, the same bytes for the same data, in the reader's language.
 
-Layout is in `templates/documents/*.typ`. Data reaches it as JSON, so that nothing in it can be taken for markup.
+Layout is in `documents/*.typ`. Data reaches it as JSON, so that nothing in it can be taken for markup. They are typeset
+here, and not in an activity, because the customer's page shows the same PDF that the first mail carried.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from typing import Any
 import fontpkg
 import typst
 
-from activities.notice_fields import BriefError, company_fields
+from lunas.briefs import BriefError, InvoiceBrief, Recipient
 from lunas.company import Company
-from lunas.ledger.briefs import InvoiceBrief, Recipient
 from templates import ROOT
+from templates.creditor import company_fields
 from templates.wording import (
     Section,
     amount,

@@ -1,12 +1,20 @@
-"""Briefs: what the ledger hands to those who write to customers. Personal data; never an activity's input or result."""
+"""Briefs: what the ledger hands to those who write to customers. Personal data; never an activity's input or result.
+
+Plain data: who typesets or words them needs to know no ledger.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
 
+from lunas.links import PayLink
 from lunas.receivables.ladder import Channel, Tone
 from lunas.receivables.money import Money
+
+
+class BriefError(ValueError):
+    """A brief lacks what its message has to say, or asks for a language that there is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +66,30 @@ class Recipient:
 
 
 @dataclass(frozen=True, slots=True)
+class PaymentWay:
+    """A way to pay that was made for the leading invoice: labels and values in the customer's language.
+
+    `url` is where it can be paid; `until` is the last day, by the customer's calendar, on which it can be used; `qr` is
+    what a QR code to be shown with it says; `minor` is what is to be paid with it, in minor units of the invoice.
+    """
+
+    method: str
+    instructions: tuple[tuple[str, str], ...]
+    url: str | None = None
+    until: date | None = None
+    qr: str | None = None
+    minor: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """What is promised by a day."""
+
+    pay_by: date
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
 class NoticeBrief:
     """Everything that one message says.
 
@@ -77,11 +109,19 @@ class NoticeBrief:
     first_mail: bool = False
     pay_by: date | None = None  # final demand: the day before the agency; promise: the promised date
     paid: Money | None = None  # receipt: what came in
+    promised: tuple[Promised, ...] = ()  # promise: where it is of a part of what is open, or in instalments
+    ways: tuple[PaymentWay, ...] = ()  # offer: what was made ready
+    link: PayLink | None = None  # the customer's page of the leading invoice, for this reader
 
     @property
     def lead(self) -> InvoiceBrief:
         """The invoice that the message is about first of all."""
         return self.invoices[0]
+
+    @property
+    def pay_subject(self) -> str:
+        """What the link to the leading invoice's page names."""
+        return (self.link or PayLink(self.lead.number)).subject
 
     @property
     def balance(self) -> Money:

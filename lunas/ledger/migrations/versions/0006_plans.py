@@ -1,0 +1,17 @@
+"""Instalment plans"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("holds", sa.Column("instalments", sa.JSON(), nullable=True))
+
+
+def downgrade() -> None:
+    op.drop_column("holds", "instalments")
