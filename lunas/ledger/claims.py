@@ -135,6 +135,11 @@ async def _earlier_attempt(case: _Case) -> Answer | None:
             return None
         case NoticeState.CLAIMED:
             return await _with_another(case, own)
+        case NoticeState.SENT if own.unsettled_at is not None and own.lead_id is None:
+            # The workflow may have been told that nobody knows, and decided by that: an attempt that was overtaken and
+            # wakes up hears the same, or it would write down another decision.
+            case.gate("earlier attempts", False, f"{detail}, after its workflow was told that nobody knew")
+            return Unsettled(own.unsettled_at, facts)
         case NoticeState.SENT:
             case.gate("earlier attempts", False, detail)
             if own.lead_id is not None:
@@ -266,6 +271,7 @@ async def _take(case: _Case, to: Reachable, outreach: int | None, sender_domain:
         facts_version=0,
     )
     notice.state = NoticeState.CLAIMED
+    notice.unsettled_at = None
     notice.token += 1
     notice.lead_id = None
     notice.outreach_id = outreach

@@ -139,6 +139,7 @@ def _claim_for(lead: NoticeRow, candidate: Seen, notice: NoticeRow | None) -> No
     elif not (notice.state is NoticeState.CANCELLED or notice.lead_id == lead.id):
         return None
     notice.state = NoticeState.CLAIMED
+    notice.unsettled_at = None
     notice.token += 1
     notice.lead_id = lead.id
     notice.outreach_id = lead.outreach_id or lead.id

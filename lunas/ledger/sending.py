@@ -221,9 +221,10 @@ async def record_unknown(session: WriteSession, notice_id: int, token: int) -> F
 
 async def mark_unknown(session: WriteSession, lead_id: int) -> None:
     """Nobody will ever hear what became of this message and what it covered; needs the customer's lock."""
+    now = await session.now()
     for row in await _group(session, lead_id):
         if row.state is NoticeState.COMMITTING:
-            row.state = NoticeState.UNKNOWN
+            row.state, row.unsettled_at = NoticeState.UNKNOWN, now
     await session.flush()
 
 

@@ -227,7 +227,7 @@ async def test_a_crash_before_the_record_becomes_known_when_the_sender_lives_aft
     async with still_ready.write() as session:
         await record_sent(session, mine.notice_id, mine.token, answer="250")
 
-    assert isinstance(await ask(still_ready), AlreadySent)
+    assert isinstance(await ask(still_ready), Unsettled)
 
 
 async def test_a_crash_after_the_record_is_answered_with_what_was_recorded(ready: Ledger) -> None:

@@ -266,7 +266,7 @@ async def test_silence_is_unknown_until_a_person_settles_it(ledger: Ledger, invo
     async with ledger.write() as session:
         settled = await settle_unknown(session, mine.notice_id, was_sent=True, by="siti")
     assert (settled.state, settled.settled_by) == (NoticeState.SENT, "siti")
-    assert isinstance(await ask(ledger), AlreadySent)
+    assert isinstance(await ask(ledger), Unsettled), "whoever asks hears what the workflow was told"
 
 
 async def test_a_late_word_settles_an_unknown_notice(ledger: Ledger, invoice: str) -> None:
@@ -276,7 +276,8 @@ async def test_a_late_word_settles_an_unknown_notice(ledger: Ledger, invoice: st
         await record_unknown(session, mine.notice_id, mine.token)
         await record_sent(session, mine.notice_id, mine.token, answer="250 after all")
 
-    assert isinstance(await ask(ledger), AlreadySent)
+    assert await states(ledger) == {("follow_up+1", Channel.EMAIL): NoticeState.SENT}
+    assert isinstance(await ask(ledger), Unsettled), "an attempt that wakes up must not decide anew"
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ class NoticeRow(Base):
     code: Mapped[int | None] = mapped_column(default=None)
     answer: Mapped[str | None] = mapped_column(String(500), default=None)
     settled_by: Mapped[str | None] = mapped_column(String(200), default=None)
+    unsettled_at: Mapped[datetime | None] = mapped_column(default=None)  # when it became `unknown`, whatever came later
 
 
 class DecisionRow(Base):
