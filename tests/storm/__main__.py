@@ -68,7 +68,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="which storm; another one each time by default")
     parser.add_argument("--database", choices=("sqlite", "postgresql", "both"), default="both")
     parser.add_argument("--seconds", type=float, default=_FULL, help="how long one lasts on a machine that is at rest")
-    parser.add_argument("--fault-every", type=float, default=3.0, help="seconds between two faults, on average")
+    parser.add_argument("--fault-every", type=float, default=2.4, help="seconds between two faults, on average")
     parser.add_argument("--control", action="store_true", help="only the naive design, which must break")
     parser.add_argument("--no-control", action="store_true", help="without it")
     parser.add_argument("--keep", action="store_true", help="keep the files")
