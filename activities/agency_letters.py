@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import TypedDict
@@ -11,9 +10,8 @@ from activities.notice_fields import shape_of
 from activities.rendering import CheckedLoader, environment_for, run, say
 from lunas.company import Company
 from lunas.receivables.money import Currency, Money
-from templates import ROOT
 from templates.creditor import CompanyFields, company_fields
-from templates.wording import TemplateError, amount, load_words, long_date, readable
+from templates.wording import TemplateError, amount, load_words, long_date, readable, roots_of
 
 _LAYOUT = "agency/layout.txt"
 _BLOCKS = ("subject", "message")
@@ -49,7 +47,7 @@ class AgencyLetters:
     """
 
     def __init__(self, company: Company, override: Path | None = None) -> None:
-        roots: Sequence[Path] = (ROOT,) if override is None else (override, ROOT)
+        roots = roots_of(override)
         self._company = company_fields(company, load_words("id", roots)["mail"])
         wording, layout = shape_of(AgencyFields, frozenset()), shape_of(LayoutFields, frozenset())
         loader = CheckedLoader(roots, lambda name: layout if name == _LAYOUT else wording)

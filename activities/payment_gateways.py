@@ -12,12 +12,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-from activities.payment_providers import Offer, OfferLost, OfferNotReady, roots_of, to_pay
+from activities.payment_providers import Offer, OfferLost, OfferNotReady, to_pay
 from lunas.briefs import InvoiceBrief
 from lunas.providers.asking import Instrument, Refused, State, Taken, Wish
 from lunas.providers.qris import Qris, QrisError
 from lunas.receivables.money import Money
-from templates.wording import LANGUAGES, Section, load_words, readable
+from templates.wording import LANGUAGES, Section, load_words, readable, roots_of
 from templates.wording import amount as amount_words
 
 VIRTUAL_ACCOUNT, QRIS, PAYMENT_LINK, CREDIT_CARD = "virtual_account", "qris", "payment_link", "credit_card"

@@ -23,8 +23,7 @@ from lunas.briefs import InvoiceBrief
 from lunas.company import Company
 from lunas.ledger.offers import BANK_TRANSFER
 from lunas.receivables.money import Money
-from templates import ROOT
-from templates.wording import LANGUAGES, filled, load_words, readable
+from templates.wording import LANGUAGES, filled, load_words, readable, roots_of
 from templates.wording import amount as amount_words
 
 
@@ -167,11 +166,6 @@ def to_pay(invoice: InvoiceBrief, amount: Money | None) -> Money:
     if wanted.minor <= 0:
         raise NothingToPay(f"nothing is open on invoice {invoice.number}: there is nothing to offer")
     return wanted
-
-
-def roots_of(override: Path | None) -> Sequence[Path]:
-    """Where words are looked for: in an override first."""
-    return (ROOT,) if override is None else (override, ROOT)
 
 
 def _distinct(names: Sequence[str], index: int) -> str:

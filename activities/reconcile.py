@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from typing import TypeVar
 
 import structlog
 from temporalio import activity
@@ -19,6 +20,8 @@ from lunas.ledger.upkeep import count_open, open_numbers
 from lunas.receivables.orders import Reconciled
 
 log = structlog.get_logger(__name__)
+
+_T = TypeVar("_T", int, str)
 
 #: A nudge that its writer has not delivered by now was left behind by a crash or an outage.
 LATE_AFTER = timedelta(seconds=20)
@@ -78,15 +81,7 @@ class ReconcileActivities:
             return 0
         async with self._ledger.read() as session:
             numbers = await invoices_to_follow(session)
-        followed = 0
-        for number in numbers:
-            try:
-                await self._follow(number)
-                followed += 1
-            except RPCError as error:  # it concerns this invoice; the next turn tries again
-                log.warning("follow_failed", invoice=number, status=error.status.name)
-            activity.heartbeat()
-        return followed
+        return await _each(numbers, self._follow, "follow_failed", "invoice")
 
     async def _wake_endpoints(self) -> int:
         """Wake whoever delivers to endpoints for which something is due and late."""
@@ -94,15 +89,7 @@ class ReconcileActivities:
             return 0
         async with self._ledger.read() as session:
             waiting = await endpoints_waiting(session, older_than=self._late_after)
-        woken = 0
-        for endpoint in waiting:
-            try:
-                await self._wake(endpoint)
-                woken += 1
-            except RPCError as error:  # it concerns this endpoint; the next turn tries again
-                log.warning("wake_failed", endpoint=endpoint, status=error.status.name)
-            activity.heartbeat()
-        return woken
+        return await _each(waiting, self._wake, "wake_failed", "endpoint")
 
     async def _deliver_nudges(self, turn: _Turn) -> int:
         async with self._ledger.read() as session:
@@ -122,6 +109,19 @@ class ReconcileActivities:
                 return
             for after, number in page:  # noqa: B007 - the last id is where the next page starts
                 await turn.nudge(number)
+
+
+async def _each(ones: Sequence[_T], do: Callable[[_T], Awaitable[None]], failed: str, what: str) -> int:
+    """Do it for each; how often Temporal took it. What it did not take, the next turn tries again."""
+    done = 0
+    for one in ones:
+        try:
+            await do(one)
+            done += 1
+        except RPCError as error:  # it concerns this one, and the rest must go on
+            log.warning(failed, status=error.status.name, **{what: one})
+        activity.heartbeat()
+    return done
 
 
 class _Turn:

@@ -29,8 +29,7 @@ from activities.rendering import CheckedLoader, environment_for, run, say
 from lunas.briefs import BriefError, NoticeBrief
 from lunas.company import Company
 from lunas.receivables.ladder import Channel, Do
-from templates import ROOT
-from templates.wording import LANGUAGES, Section, TemplateError, load_words, readable
+from templates.wording import LANGUAGES, Section, TemplateError, load_words, readable, roots_of
 
 __all__ = ["KINDS", "BriefError", "MailText", "TemplateError", "Texts"]
 
@@ -65,7 +64,7 @@ class Texts:
 
     def __init__(self, company: Company, override: Path | None = None) -> None:
         self._company = company
-        roots = (ROOT,) if override is None else (override, ROOT)
+        roots = roots_of(override)
         self._words = {language: load_words(language, roots)["mail"] for language in LANGUAGES}
         phrases = frozenset.intersection(*(frozenset(words) for words in self._words.values()))
         wording, layout = shape_of(Fields, phrases), shape_of(MailFields, phrases)

@@ -101,6 +101,11 @@ def filled(phrase: str, **values: str) -> str:
     return _PLACEHOLDER.sub(value, phrase)
 
 
+def roots_of(override: Path | None) -> Sequence[Path]:
+    """Where templates and words are looked for: in a folder of the creditor's own first."""
+    return (ROOT,) if override is None else (override, ROOT)
+
+
 def load_words(language: str, roots: Sequence[Path] = (ROOT,)) -> Words:
     """All phrases of a language; a root that comes first overrides single phrases of those after it.
 

@@ -12,8 +12,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lunas.company import Company
-from templates import ROOT
-from templates.wording import LANGUAGES, load_words
+from templates.wording import LANGUAGES, load_words, roots_of
 
 #: The link is a secret: it is stored nowhere, told to no other site, found by no search, and framed by nobody.
 HEADERS = {
@@ -31,7 +30,7 @@ class Pages:
     """Renders templates for one creditor; files below `override` replace shipped ones."""
 
     def __init__(self, company: Company, override: Path | None = None) -> None:
-        roots = (ROOT,) if override is None else (override, ROOT)
+        roots = roots_of(override)
         self._company = company
         self.words = {language: load_words(language, roots) for language in LANGUAGES}
         self._templates = Environment(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import TypeVar
 
 from sqlalchemy import select
 
@@ -14,6 +15,8 @@ from lunas.ledger.matching import apply_waiting
 from lunas.ledger.tables import ChargeRow, WaiverRow
 from lunas.receivables.invoice import Facts, Stage
 from lunas.receivables.money import Money
+
+_Row = TypeVar("_Row", ChargeRow, WaiverRow)
 
 #: What was given up, or should never have been, is charged no more.
 _GIVEN_UP = (Stage.WRITTEN_OFF, Stage.CANCELLED)
@@ -37,12 +40,9 @@ async def record_charge(
     """
     await lock_customer_of(session, number)
     seen = await look_at(session, number)
-    before = await _charge(session, seen, reference)
-    if before is not None:
-        if (before.kind, before.amount_minor) != (kind, amount.minor):
-            raise Conflict(f"charge {reference!r} on invoice {number} exists already and says something else")
+    if await _is_booked(session, seen, ChargeRow, reference, kind, amount):
         return seen.facts, False
-    if await _waiver(session, seen, reference) is not None:
+    if await _under(session, seen, WaiverRow, reference) is not None:
         raise Conflict(f"{reference!r} was waived on invoice {number}: what was given up is not claimed")
     _check(seen, amount, "charge")
     await book_charge(
@@ -72,12 +72,9 @@ async def record_waiver(
     """
     await lock_customer_of(session, number)
     seen = await look_at(session, number)
-    before = await _waiver(session, seen, reference)
-    if before is not None:
-        if (before.kind, before.amount_minor) != (kind, amount.minor):
-            raise Conflict(f"waiver {reference!r} on invoice {number} exists already and says something else")
+    if await _is_booked(session, seen, WaiverRow, reference, kind, amount):
         return seen.facts, False
-    if await _charge(session, seen, reference) is not None:
+    if await _under(session, seen, ChargeRow, reference) is not None:
         raise Conflict(f"{reference!r} is claimed on invoice {number} already: take it back with a credit note")
     _check(seen, amount, "waiver")
     await book_waiver(
@@ -145,7 +142,7 @@ async def book_waiver(
 
 async def charge_under(session: WriteSession, seen: Seen, reference: str) -> ChargeRow | WaiverRow | None:
     """What was charged or waived under the reference, if anything."""
-    return await _charge(session, seen, reference) or await _waiver(session, seen, reference)
+    return await _under(session, seen, ChargeRow, reference) or await _under(session, seen, WaiverRow, reference)
 
 
 def _check(seen: Seen, amount: Money, what: str) -> None:
@@ -155,15 +152,21 @@ def _check(seen: Seen, amount: Money, what: str) -> None:
         raise Refused(f"invoice {seen.invoice.number} is {seen.invoice.stage}: nothing is charged or waived on it")
 
 
-async def _charge(session: WriteSession, seen: Seen, reference: str) -> ChargeRow | None:
-    row: ChargeRow | None = await session.scalar(
-        select(ChargeRow).where(ChargeRow.invoice_id == seen.invoice.id, ChargeRow.reference == reference)
-    )
-    return row
+async def _is_booked(
+    session: WriteSession, seen: Seen, table: type[_Row], reference: str, kind: ChargeKind, amount: Money
+) -> bool:
+    """Whether the same is booked already; raises Conflict where the reference stands for something else."""
+    before = await _under(session, seen, table, reference)
+    if before is None:
+        return False
+    if (before.kind, before.amount_minor) != (kind, amount.minor):
+        what = "charge" if table is ChargeRow else "waiver"
+        raise Conflict(f"{what} {reference!r} on invoice {seen.invoice.number} exists already and says something else")
+    return True
 
 
-async def _waiver(session: WriteSession, seen: Seen, reference: str) -> WaiverRow | None:
-    row: WaiverRow | None = await session.scalar(
-        select(WaiverRow).where(WaiverRow.invoice_id == seen.invoice.id, WaiverRow.reference == reference)
+async def _under(session: WriteSession, seen: Seen, table: type[_Row], reference: str) -> _Row | None:
+    row: _Row | None = await session.scalar(
+        select(table).where(table.invoice_id == seen.invoice.id, table.reference == reference)
     )
     return row

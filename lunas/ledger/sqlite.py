@@ -36,6 +36,7 @@ class NearConnection(aiosqlite.Connection):
 
     async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         if self._waits or fn.__name__ in _WAITS or (args and args[0] == "BEGIN IMMEDIATE"):
+            self._waits = True
             return await super()._execute(partial(self._wait, fn, *args, **kwargs))  # type: ignore[no-untyped-call]
         if not self._running or not self._connection:
             raise ValueError("Connection closed")
@@ -43,7 +44,6 @@ class NearConnection(aiosqlite.Connection):
 
     def _wait(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """In the thread. Who gave up waiting must not find the connection busy: the event loop would stand still."""
-        self._waits = True
         try:
             return fn(*args, **kwargs)
         finally:

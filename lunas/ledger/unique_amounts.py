@@ -82,14 +82,17 @@ async def record_by_amount(session: WriteSession, receipt: NewReceipt) -> Booked
     done = await record_receipt(session, receipt)
     if not done.new or receipt.lines or receipt.customer is not None:
         return done
-    number = receipt.invoice or await invoice_of_amount(session, receipt.amount)
-    if number is None or (receipt.invoice is not None and not done.parts):
-        return done
-    await lock_customer_of(session, number)
-    if receipt.invoice is None:
+    number = receipt.invoice
+    if number is None:
+        number = await invoice_of_amount(session, receipt.amount)
+        if number is None:
+            return done
+        await lock_customer_of(session, number)
         if (await look_at(session, number)).balance.settled:
             return done  # it was paid at this moment: the money waits for a person
         await allocate(session, done.receipt_id, number, by=receipt.by)
+    elif done.facts is None or done.facts.balance.settled:
+        return done  # nothing is left that could be forgiven
     await forgive_difference(session, number, on=receipt.paid_on, by=receipt.by)
     return await booked(session, done.receipt_id, new=True)
 
